@@ -1,0 +1,1 @@
+"""A bookshop: a small FastAPI application whose cross-cutting logic lives in interceptors."""

@@ -1,0 +1,58 @@
+"""What the shop is made of. Interceptors and controllers ask for it by these names."""
+
+from dependency_injector import containers, providers
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from app.cache import AnswerCache
+from app.database import create_engine
+from app.interceptors.caching import CachingInterceptor
+from app.repositories.accounts import AccountRepository
+from app.repositories.books import BookRepository
+from app.repositories.orders import OrderRepository
+from app.security import Authenticator
+from app.services.stock import StockService
+from app.settings import Settings
+from interceptors import InterceptorRegistry
+
+# Outermost first.
+GROUPS = ("request", "log", "errors", "auth")
+
+
+def build_registry(container: containers.Container, authenticate: Authenticator) -> InterceptorRegistry:
+    """Make the registry, with the global interceptors of `app.interceptors`."""
+    registry = InterceptorRegistry(container, ordered_groups=GROUPS, current_user=authenticate)
+    registry.discover("app.interceptors")
+    return registry
+
+
+def audited(registry: InterceptorRegistry, service: StockService) -> StockService:
+    """Put the interceptors that the service's class declares around it."""
+    return registry.intercepted(service)
+
+
+class Aspects(containers.DeclarativeContainer):
+    """Interceptors that are bound by key: `"aspects.caching"`."""
+
+    answers = providers.Dependency(instance_of=AnswerCache)
+    caching = providers.Singleton(CachingInterceptor, answers)
+
+
+class Container(containers.DeclarativeContainer):
+    """The shop's container. `session` is missing on purpose: `Transaction` binds it for one call."""
+
+    __self__: "providers.Self[Container]" = providers.Self()
+
+    settings = providers.Singleton(Settings.from_environment)
+    engine = providers.Singleton(create_engine, settings.provided.database_url)
+    sessions = providers.Singleton(async_sessionmaker[AsyncSession], engine, expire_on_commit=False)
+
+    books = providers.Singleton(BookRepository, sessions)
+    orders = providers.Singleton(OrderRepository, sessions)
+    accounts = providers.Singleton(AccountRepository, sessions)
+
+    answers = providers.Singleton(AnswerCache)
+    aspects = providers.Container(Aspects, answers=answers)
+
+    authenticate = providers.Singleton(Authenticator, accounts)
+    registry = providers.Singleton(build_registry, __self__, authenticate)
+    stock = providers.Singleton(audited, registry, providers.Singleton(StockService))

@@ -1,0 +1,47 @@
+"""Who may buy."""
+
+from typing import Annotated
+
+from dependency_injector.wiring import Provide
+from fastapi import Depends, status
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.interceptors.no_store import no_store
+from app.interceptors.transaction import Transaction
+from app.repositories.accounts import AccountRepository
+from app.schemas import Account, AccountWithToken, NewAccount, problems
+from app.security import bearer
+from app.tokens import hash_token, new_token
+from interceptors import annotate, intercept
+from interceptors.fastapi import controller, get, post
+
+
+@controller(prefix="/accounts", tags=["accounts"])
+@intercept(no_store)
+class AccountController:
+    """Accounts and their tokens."""
+
+    def __init__(self, accounts: Annotated[AccountRepository, Provide["accounts"]]) -> None:
+        self._accounts = accounts
+
+    @post("", status_code=status.HTTP_201_CREATED, responses=problems(409))
+    @intercept(Transaction)
+    async def sign_up(
+        self, account: NewAccount, session: Annotated[AsyncSession, Provide["session"]]
+    ) -> AccountWithToken:
+        """Open a customer's account; the token in the answer is not shown again."""
+        token = new_token()
+        added = await self._accounts.add(session, account.name, "customer", hash_token(token))
+        return AccountWithToken(**added.model_dump(), token=token)
+
+    @get("/me", dependencies=[Depends(bearer)], responses=problems(401))
+    @annotate(roles=["customer", "clerk"])
+    async def me(self, user: Annotated[Account, Provide["current_user"]]) -> Account:
+        """Show whose token this is."""
+        return user
+
+    @get("", dependencies=[Depends(bearer)], responses=problems(401, 403))
+    @annotate(roles=["clerk"])
+    async def all(self) -> list[Account]:
+        """List all accounts."""
+        return await self._accounts.all()

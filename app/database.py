@@ -1,0 +1,38 @@
+"""The engine, and what happens on first start."""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from app.models import Base
+from app.seeds import plant
+
+Sessions = async_sessionmaker[AsyncSession]
+
+
+def create_engine(url: str) -> AsyncEngine:
+    """Make the engine; nothing connects yet."""
+    engine = create_async_engine(url)
+
+    def configure(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA foreign_keys = ON")
+        # Readers do not wait for the writer, nor it for them.
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.close()
+
+    event.listen(engine.sync_engine, "connect", configure)
+    return engine
+
+
+async def prepare(engine: AsyncEngine, sessions: Sessions) -> None:
+    """Create what is missing: the file's folder, the tables, the first books and accounts."""
+    file = engine.url.database
+    if file and file != ":memory:":
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+    async with engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+    async with sessions.begin() as session:
+        await plant(session)

@@ -1,0 +1,46 @@
+"""The application."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+
+from app.container import Container
+from app.controllers.accounts import AccountController
+from app.controllers.books import BookController
+from app.controllers.orders import OrderController
+from app.controllers.stock import StockController
+from app.database import prepare
+from app.health import health
+from app.refusals import refuse_input
+from interceptors.fastapi import install
+
+DESCRIPTION = "A small bookshop whose logging, errors, authorization, caching and transactions are interceptors."
+
+
+def create_app(container: Container | None = None) -> FastAPI:
+    """Put the application together; nothing connects before it starts."""
+    shop = container or Container()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        engine = shop.engine()
+        await prepare(engine, shop.sessions())
+        try:
+            yield
+        finally:
+            await engine.dispose()
+
+    app = FastAPI(title="Bookshop", description=DESCRIPTION, lifespan=lifespan)
+    install(
+        app,
+        shop.registry(),
+        controllers=[BookController, StockController, OrderController, AccountController],
+    )
+    app.get("/health", tags=["health"])(health)
+    app.add_exception_handler(RequestValidationError, refuse_input)
+    return app
+
+
+app = create_app()

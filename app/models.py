@@ -1,0 +1,82 @@
+"""The tables."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, DateTime, Dialect, ForeignKey, TypeDecorator, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from app.search import fold
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime; SQLite itself forgets the time zone."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Store UTC."""
+        return value and value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Say that it is UTC."""
+        return value and value.replace(tzinfo=UTC)
+
+
+class Base(DeclarativeBase):
+    """The base of all tables."""
+
+
+class BookRow(Base):
+    """A title in the catalogue and the copies that are left of it."""
+
+    __tablename__ = "books"
+    __table_args__ = (UniqueConstraint("title", "author"), CheckConstraint("stock >= 0"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    title: Mapped[str]
+    author: Mapped[str]
+    year: Mapped[int]
+    price_cents: Mapped[int]
+    cost_cents: Mapped[int]
+    stock: Mapped[int]
+    # What a search looks at: SQLite itself cannot compare without regard to accents.
+    words: Mapped[str]
+
+    def __init__(self, **columns: Any) -> None:
+        super().__init__(words=fold(f"{columns['title']} {columns['author']}"), **columns)
+
+
+class AccountRow(Base):
+    """Somebody who may sign in; the token itself is not stored."""
+
+    __tablename__ = "accounts"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    role: Mapped[str]
+    token_hash: Mapped[str] = mapped_column(unique=True)
+
+
+class OrderRow(Base):
+    """What an account bought at one time."""
+
+    __tablename__ = "orders"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), index=True)
+    placed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    lines: Mapped[list["LineRow"]] = relationship(order_by="LineRow.id", lazy="selectin")
+
+
+class LineRow(Base):
+    """One title of an order, at the price of that day."""
+
+    __tablename__ = "order_lines"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    order_id: Mapped[int] = mapped_column(ForeignKey("orders.id"), index=True)
+    book_id: Mapped[int] = mapped_column(ForeignKey("books.id"))
+    quantity: Mapped[int]
+    price_cents: Mapped[int]

@@ -1,0 +1,146 @@
+"""What the API takes and gives. Money is in integer cents; models are frozen, since the cache shares them."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import Path
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, computed_field
+
+# SQLite's largest integer: a larger one must be the client's error, not the driver's.
+Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
+BookId = Annotated[int, Path(ge=1, le=2**63 - 1, description="The book's number")]
+OrderId = Annotated[int, Path(ge=1, le=2**63 - 1, description="The order's number")]
+Cents = Annotated[int, Field(ge=0, le=1_000_000)]
+Quantity = Annotated[int, Field(ge=1, le=1_000)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Role = Literal["customer", "clerk"]
+
+
+class Schema(BaseModel):
+    """The base of all schemas."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class NewBook(Schema):
+    """A book for the catalogue."""
+
+    title: Text
+    author: Text
+    year: Annotated[int, Field(ge=-3000, le=2100)]
+    price_cents: Cents
+    cost_cents: Cents
+    stock: Annotated[int, Field(ge=0, le=1_000)] = 0
+
+
+class Book(Schema):
+    """A book of the catalogue."""
+
+    id: int
+    title: str
+    author: str
+    year: int
+    price_cents: int
+    cost_cents: Annotated[int | None, Field(description="What the supplier takes; only clerks see it")] = None
+    stock: int
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def in_stock(self) -> bool:
+        """Whether a copy can be bought now."""
+        return self.stock > 0
+
+
+class BookPage(Schema):
+    """A page of a list of books."""
+
+    items: tuple[Book, ...]
+    page: int
+    page_size: int
+    total: int
+
+
+class Delivery(Schema):
+    """Copies that arrived from the supplier."""
+
+    quantity: Quantity
+
+
+class NewOrderLine(Schema):
+    """What is wanted of one title."""
+
+    book_id: Id
+    quantity: Quantity = 1
+
+
+class NewOrder(Schema):
+    """What a customer wants."""
+
+    lines: Annotated[tuple[NewOrderLine, ...], Field(min_length=1, max_length=50)]
+
+
+class OrderLine(Schema):
+    """One title of an order."""
+
+    book_id: int
+    quantity: int
+    price_cents: int
+
+
+class Order(Schema):
+    """A placed order."""
+
+    id: int
+    account_id: int
+    placed_at: datetime
+    lines: tuple[OrderLine, ...]
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def total_cents(self) -> int:
+        """What the customer pays."""
+        return sum(line.quantity * line.price_cents for line in self.lines)
+
+
+class NewAccount(Schema):
+    """Somebody who signs up."""
+
+    name: Text
+
+
+class Account(Schema):
+    """An account, as everybody who may see it sees it. Also the current user."""
+
+    id: int
+    name: str
+    role: Role
+
+
+class AccountWithToken(Account):
+    """A new account, with its token: this is the only time that it is shown."""
+
+    token: str
+
+
+class Health(Schema):
+    """That the application and its database answer."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Problem(Schema):
+    """Why a call was refused."""
+
+    code: str
+    message: str
+
+
+class ProblemBody(Schema):
+    """The body of a refused call."""
+
+    detail: Problem
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Document in OpenAPI with which statuses a route may refuse."""
+    return {status: {"model": ProblemBody} for status in statuses}

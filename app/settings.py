@@ -1,0 +1,18 @@
+"""What a deployment may choose."""
+
+import os
+from dataclasses import dataclass
+
+DEFAULT_DATABASE_URL = "sqlite+aiosqlite:///var/bookshop.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one application."""
+
+    database_url: str = DEFAULT_DATABASE_URL
+
+    @classmethod
+    def from_environment(cls) -> "Settings":
+        """Read the settings from environment variables."""
+        return cls(database_url=os.environ.get("BOOKSHOP_DATABASE_URL") or DEFAULT_DATABASE_URL)

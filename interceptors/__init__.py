@@ -1,0 +1,63 @@
+"""Interceptors: logic around a call, with its arguments, its result and its error in hand.
+
+This is the core. FastAPI lives in `interceptors.fastapi`, helpers for tests in `interceptors.testing`.
+"""
+
+from interceptors.arguments import Arguments
+from interceptors.chain import Chain, compose
+from interceptors.context import InvocationContext, InvocationSource
+from interceptors.decorators import annotate, global_interceptor, intercept, skip_interceptors
+from interceptors.effective import Candidate, Explanation
+from interceptors.errors import (
+    AlreadyInstalledError,
+    ForgottenReturnWarning,
+    GroupOrderError,
+    InjectionError,
+    InterceptorError,
+    InterceptorWarning,
+    InvalidInterceptorError,
+    InvalidTargetError,
+    OutsideInvocationError,
+    TargetNotBuiltError,
+    UnknownKeyError,
+    UnreachedInterceptorError,
+    UnreachedRouteWarning,
+    UserNotResolvedError,
+)
+from interceptors.injection import InvocationBindings
+from interceptors.kinds import Interceptor, InterceptorFunction, InterceptorOrKey, Next
+from interceptors.registry import InterceptorRegistry
+
+__all__ = [
+    "AlreadyInstalledError",
+    "Arguments",
+    "Candidate",
+    "Chain",
+    "Explanation",
+    "ForgottenReturnWarning",
+    "GroupOrderError",
+    "InjectionError",
+    "Interceptor",
+    "InterceptorError",
+    "InterceptorFunction",
+    "InterceptorOrKey",
+    "InterceptorRegistry",
+    "InterceptorWarning",
+    "InvalidInterceptorError",
+    "InvalidTargetError",
+    "InvocationBindings",
+    "InvocationContext",
+    "InvocationSource",
+    "Next",
+    "OutsideInvocationError",
+    "TargetNotBuiltError",
+    "UnknownKeyError",
+    "UnreachedInterceptorError",
+    "UnreachedRouteWarning",
+    "UserNotResolvedError",
+    "annotate",
+    "compose",
+    "global_interceptor",
+    "intercept",
+    "skip_interceptors",
+]

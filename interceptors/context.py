@@ -1,0 +1,212 @@
+"""The context of one invocation: what is called, by whom, with what; bindings of the invocation and of its request."""
+
+from collections.abc import Mapping, MutableMapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, Protocol
+
+import anyio
+
+from interceptors.arguments import Arguments
+from interceptors.errors import OutsideInvocationError, UserNotResolvedError
+
+__all__ = ["MISSING", "InvocationContext", "InvocationPlan", "InvocationSource", "RequestState", "current", "running"]
+
+MISSING: Any = object()
+"""Stands for "not there" where None is a value."""
+
+_SCOPE_KEY = "interceptors"
+
+current: ContextVar["InvocationContext"] = ContextVar("interceptors.current")
+"""The innermost invocation that runs in this task, or in the task that started it."""
+
+
+def running() -> "InvocationContext":
+    """The current invocation, or an OutsideInvocationError."""
+    ctx = current.get(None)
+    if ctx is None:
+        raise OutsideInvocationError(
+            "No invocation runs here. The request, the response, the current user and the context exist while a chain "
+            "runs, not in background tasks or at start-up; take what you need from `ctx` before and pass it along."
+        )
+    return ctx
+
+
+@dataclass(frozen=True, slots=True)
+class InvocationSource:
+    """Who started an invocation: `type` is "route", "proxy" or the caller's own word, `value` whatever tells more."""
+
+    type: str
+    value: Any = None
+
+    def __str__(self) -> str:
+        return self.type if self.value is None else f"{self.type} {self.value}"
+
+
+class RequestState:
+    """What all invocations of one request share. For HTTP it lives in the ASGI scope, where dependencies reach it."""
+
+    __slots__ = ("bindings", "lock", "user")
+
+    def __init__(self) -> None:
+        self.bindings: dict[str, Any] = {}
+        self.user: Any = MISSING
+        self.lock: anyio.Lock | None = None
+
+    @classmethod
+    def of(cls, request: Any, *, create: bool = True) -> "RequestState | None":
+        """The state of a request, or None for what has no ASGI scope (or, unless `create`, no state yet)."""
+        scope = getattr(request, "scope", None)
+        if not isinstance(scope, MutableMapping):
+            return None
+        state: RequestState | None = scope.get(_SCOPE_KEY)
+        if state is None and create:
+            state = scope[_SCOPE_KEY] = cls()
+        return state
+
+
+class InvocationPlan(Protocol):
+    """What a context asks of the plan that it was made by."""
+
+    def arguments(self, ctx: "InvocationContext", /) -> Arguments: ...
+    def early_target(self, ctx: "InvocationContext", /) -> Any: ...
+    async def get(self, ctx: "InvocationContext", key: str, default: Any, /) -> Any: ...
+    def user_at_once(self, request: Any, /) -> Any: ...
+    async def user(self, request: Any, /) -> Any: ...
+
+
+class InvocationContext:
+    """Describes one call to the interceptors around it.
+
+    Each plan has a subclass of its own, whose class attributes are what is fixed about the call. What a call does not
+    use costs nothing: it is a class attribute until it is asked for.
+    """
+
+    target_class: ClassVar[type | None] = None
+    """The class of the target; None for a function."""
+    method_name: ClassVar[str] = ""
+    """The name of the method, or of the function."""
+    target_name: ClassVar[str] = ""
+    """For people: `OrderController.show`."""
+    annotations: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """What `@annotate` said about the method, its class and their bases; read-only."""
+
+    _plan: ClassVar[InvocationPlan]
+    _root: "InvocationContext | None" = None  # the outermost invocation of the request, None if it is this one
+    _target: Any = None
+    _source: InvocationSource | None = None
+    _request: Any = None
+    _response: Any = None
+    _positional: tuple[Any, ...] = ()
+    _keywords: dict[str, Any] = {}  # noqa: RUF012 (never changed: each call brings its own)
+    _arguments: Arguments | None = None
+    _state: dict[str, Any] | None = None
+    _bindings: dict[str, Any] | None = None
+    _request_state: RequestState | None = None
+
+    @property
+    def target(self) -> Any:
+        """The object whose method is called, the class for static and class methods, or the function.
+
+        A controller whose constructor is injected is built when the method's turn comes: a TargetNotBuiltError
+        before, so use `target_class`.
+        """
+        target = self._target
+        return self._plan.early_target(self) if target is None else target
+
+    @property
+    def args(self) -> Arguments:
+        """The arguments that the target will get."""
+        arguments = self._arguments
+        if arguments is None:
+            arguments = self._arguments = self._plan.arguments(self)
+        return arguments
+
+    @property
+    def source(self) -> InvocationSource | None:
+        """Who started the invocation; None if the caller did not say."""
+        return self._source
+
+    @property
+    def request(self) -> Any:
+        """The `Request`, or the `WebSocket` that was connected; None outside HTTP."""
+        return (self._root or self)._request
+
+    @property
+    def response(self) -> Any:
+        """Its status, headers and cookies go into the answer; None outside HTTP and on WebSockets."""
+        return (self._root or self)._response
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """A dict that the layers of this invocation share."""
+        state = self._state
+        if state is None:
+            state = self._state = {}
+        return state
+
+    def bind(self, key: str, value: Any) -> None:
+        """Bind a key for this invocation: for `ctx.get`, and for everything that is injected further in."""
+        if self._bindings is None:
+            self._bindings = {}
+        self._bindings[key] = value
+
+    def bind_request(self, key: str, value: Any) -> None:
+        """Bind a key for every invocation of the same request."""
+        self._shared().bindings[key] = value
+
+    async def get(self, key: str, default: Any = MISSING) -> Any:
+        """The value of a key: bound on this invocation, on its request, or provided by the container.
+
+        Raises UnknownKeyError if it is none of these and there is no default.
+        """
+        value = self.bound(key)
+        return await self._plan.get(self, key, default) if value is MISSING else value
+
+    async def current_user(self) -> Any:
+        """The user of the request, None for an anonymous one. Asked once per request; an exception is not remembered."""
+        state = self._shared()
+        if state.user is MISSING and "current_user" not in state.bindings:
+            if state.lock is None:
+                state.lock = anyio.Lock()
+            async with state.lock:
+                if state.user is MISSING:
+                    state.user = await self._plan.user(self.request)
+        return state.bindings.get("current_user", state.user)
+
+    def user_at_once(self) -> Any:
+        """The current user for a synchronous provider.
+
+        Raises UserNotResolvedError if it takes an `await` to find out.
+        """
+        state = self._shared()
+        if state.user is MISSING and "current_user" not in state.bindings:
+            user = self._plan.user_at_once(self.request)
+            if user is MISSING:
+                raise UserNotResolvedError(
+                    f"The current user of {self.target_name} is not known yet; `await ctx.current_user()` first."
+                )
+            state.user = user
+        return state.bindings.get("current_user", state.user)
+
+    def bound(self, key: str) -> Any:
+        """What is bound to a key on this invocation or its request, else MISSING."""
+        if self._bindings is not None and key in self._bindings:
+            return self._bindings[key]
+        root = self._root or self
+        state = root._request_state
+        if state is None and root._request is not None:
+            state = root._request_state = RequestState.of(root._request, create=False)
+        return MISSING if state is None else state.bindings.get(key, MISSING)
+
+    def _shared(self) -> RequestState:
+        root = self._root or self
+        state = root._request_state
+        if state is None:
+            state = root._request_state = RequestState.of(root._request) or RequestState()
+        return state
+
+    def __repr__(self) -> str:
+        source = "" if self.source is None else f" ({self.source})"
+        return f"<{InvocationContext.__name__} {self.target_name}{source}>"

@@ -1,0 +1,45 @@
+"""What `InterceptorRegistry(debug=True)` watches for. Results are the same with and without it."""
+
+import warnings
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from interceptors.errors import ForgottenReturnWarning
+from interceptors.kinds import InterceptorFunction, Next, file_and_line, identity, location, name_of
+
+__all__ = ["warn_of_forgotten_return"]
+
+
+def warn_of_forgotten_return() -> Callable[[Any, InterceptorFunction], InterceptorFunction]:
+    """Report each interceptor once that returned `None` while the layer inside returned a value."""
+    reported: set[Hashable] = set()
+
+    def watch(interceptor: Any, function: InterceptorFunction) -> InterceptorFunction:
+        async def run(ctx: Any, next: Next) -> Any:
+            inner: Any = None
+
+            async def seen() -> Any:
+                nonlocal inner
+                inner = await next()
+                return inner
+
+            result = await function(ctx, seen)
+            if result is None and inner is not None and identity(interceptor) not in reported:
+                reported.add(identity(interceptor))
+                _warn(interceptor, ctx)
+            return result
+
+        return run
+
+    return watch
+
+
+def _warn(interceptor: Any, ctx: Any) -> None:
+    name, line = file_and_line(interceptor) or ("<unknown>", 0)
+    warnings.warn_explicit(
+        f"{name_of(interceptor)} ({location(interceptor)}) returned None around {ctx.target_name} although the layer "
+        f"inside it returned a value; write `return await next()`.",
+        ForgottenReturnWarning,
+        name,
+        line,
+    )

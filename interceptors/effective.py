@@ -1,0 +1,188 @@
+"""The effective list of one method: globals, then class level, then method level, skips and duplicates taken out.
+
+One list of candidates says both what runs and, for `explain`, why the others do not.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from interceptors.kinds import InterceptorOrKey, file_and_line, identity, location, name_of
+from interceptors.metadata import Metadata, class_levels, metadata_of, method_levels
+
+__all__ = ["Candidate", "Explanation", "GlobalEntry", "Resolve", "find_candidates"]
+
+Resolve = Callable[[InterceptorOrKey, Callable[[], str]], Any]
+"""Turns a key or provider into what it stands for; the second argument says, on demand, who asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalEntry:
+    """A global interceptor as it was registered."""
+
+    interceptor: InterceptorOrKey  # the key, if it has one: binding the key anew changes what runs
+    group: str = ""
+    key: str | None = None
+    source: tuple[str, ...] | None = None
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+    def applies_to(self, source_type: str | None) -> bool:
+        """An invocation without a source gets every global."""
+        return self.source is None or source_type is None or source_type in self.source
+
+
+@dataclass(slots=True)
+class Candidate:
+    """An interceptor that was declared for a method, in the order outermost first."""
+
+    level: str
+    """"global", "class" or "method" (also for a function)."""
+    group: str | None
+    """The group of a global, "" if it has none; None at the other levels."""
+    key: str | None
+    """The key it was declared by."""
+    interceptor: Any
+    """What the key is bound to, or the interceptor itself."""
+    reason: str | None = None
+    """Why it does not run; None if it runs."""
+    identity: Hashable = field(default=None, repr=False)
+
+    @property
+    def runs(self) -> bool:
+        """Is it in the chain?"""
+        return self.reason is None
+
+    @property
+    def name(self) -> str:
+        """Its qualified name; for a provider, that of the class or function it provides."""
+        return name_of(self._source())
+
+    @property
+    def file_and_line(self) -> tuple[str, int] | None:
+        """Where it is written, if that is known."""
+        return file_and_line(self._source())
+
+    def _source(self) -> Any:
+        return getattr(self.interceptor, "provides", None) or self.interceptor
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What `registry.explain` knows about one method: every candidate, outermost first."""
+
+    target: str
+    source: str | None
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def chain(self) -> tuple[Candidate, ...]:
+        """Those that run."""
+        return tuple(candidate for candidate in self.candidates if candidate.runs)
+
+    def __str__(self) -> str:
+        lines = [self.target if self.source is None else f"{self.target}  (source: {self.source})"]
+        position = 0
+        for candidate in self.candidates:
+            position += candidate.runs
+            place = candidate.file_and_line
+            columns = [
+                str(position) if candidate.runs else "-",
+                candidate.level,
+                candidate.group or "-",
+                candidate.key or "-",
+                candidate.name,
+                f"{place[0]}:{place[1]}" if place else "-",
+            ]
+            lines.append("  ".join(["", *columns, *([] if candidate.runs else [candidate.reason or ""])]))
+        return "\n".join(lines)
+
+
+def find_candidates(
+    globals_: Iterable[GlobalEntry],
+    owner: type | None,
+    name: str,
+    function: Any,
+    source_type: str | None,
+    resolve: Resolve,
+) -> list[Candidate]:
+    """Every interceptor declared for a method of `owner`, or for a function (`owner` is None)."""
+    found: list[Candidate] = []
+    for entry in globals_:
+        candidate = _candidate("global", entry.interceptor, lambda: "a global interceptor", resolve)
+        candidate.group, candidate.key = entry.group, entry.key
+        if not entry.applies_to(source_type):
+            candidate.reason = f"source: only {', '.join(entry.source or ())}"
+        elif any(other.runs and other.identity == candidate.identity for other in found):
+            candidate.reason = "registered twice: the first one runs"
+        found.append(candidate)
+    if owner is None:
+        _add_level(found, "method", [(function, metadata_of(function))], resolve)
+    else:
+        _add_level(found, "class", class_levels(owner), resolve)
+        _add_level(found, "method", ((vars(c)[name], m) for c, m in method_levels(owner, name)), resolve)
+    return found
+
+
+def _add_level(found: list[Candidate], level: str, records: Iterable[tuple[Any, Metadata]], resolve: Resolve) -> None:
+    """Add the lists of one level, the base's first; what it names again leaves its place further out."""
+    local: list[Candidate] = []
+    for holder, metadata in records:
+        if not metadata.inherit:
+            _leave_out(local, lambda _: True, f"not inherited: @intercept(..., inherit=False) on {name_of(holder)}")
+        for group in metadata.intercepts:
+
+            def asked_by(holder: Any = holder) -> str:
+                return f"@intercept on {name_of(holder)}, {location(holder)}"
+
+            _merge(local, [_candidate(level, item, asked_by, resolve) for item in group], level)
+        _skip(found, metadata, resolve)
+        _skip(local, metadata, resolve)
+    again = {candidate.identity for candidate in local if candidate.runs}
+    _leave_out(found, lambda candidate: candidate.identity in again, f"moved: named again at {level} level")
+    found += local
+
+
+def _merge(front: list[Candidate], back: Sequence[Candidate], level: str) -> None:
+    """`merge(front, back)`: drop from `front` what is also in `back`, then append `back` without its repetitions."""
+    again = {candidate.identity for candidate in back}
+    _leave_out(front, lambda candidate: candidate.identity in again, f"moved: named again at {level} level")
+    seen: set[Hashable] = set()
+    for candidate in back:
+        if candidate.identity in seen:
+            candidate.reason = "named twice: the first one runs"
+        seen.add(candidate.identity)
+        front.append(candidate)
+
+
+def _skip(candidates: list[Candidate], metadata: Metadata, resolve: Resolve) -> None:
+    if metadata.skips_all:
+        _leave_out(candidates, lambda _: True, "skipped: @skip_interceptors()")
+    for group in metadata.skipped_groups:
+        _leave_out(candidates, lambda c, group=group: c.group == group, f"skipped: @skip_interceptors(group={group!r})")
+    for item in metadata.skips:
+        same = _known_identity(item, resolve)
+        _leave_out(
+            candidates,
+            lambda c, item=item, same=same: c.identity == same or (c.key is not None and c.key == item),
+            f"skipped: @skip_interceptors({name_of(item)})",
+        )
+
+
+def _known_identity(item: InterceptorOrKey, resolve: Resolve) -> Hashable:
+    try:
+        return identity(resolve(item, lambda: ""))
+    except LookupError:  # what the key names may not be installed
+        return None
+
+
+def _leave_out(candidates: Iterable[Candidate], when: Callable[..., bool], reason: str) -> None:
+    for candidate in candidates:
+        if candidate.runs and when(candidate):
+            candidate.reason = reason
+
+
+def _candidate(level: str, declared: InterceptorOrKey, asked_by: Callable[[], str], resolve: Resolve) -> Candidate:
+    interceptor = resolve(declared, asked_by)
+    key = declared if isinstance(declared, str) else None
+    return Candidate(level, None, key, interceptor, identity=identity(interceptor))

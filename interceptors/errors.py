@@ -1,0 +1,124 @@
+"""Every exception and warning of the library.
+
+    InterceptorError
+    |- InvalidInterceptorError (TypeError)      what was given is no interceptor
+    |- InvalidTargetError (TypeError)           a decorator, proxy or controller on something that cannot be intercepted
+    |- InjectionError (TypeError)               a parameter that nothing will give
+    |- UnknownKeyError (LookupError)            a key that is bound nowhere
+    |- GroupOrderError (ValueError)             ordered groups and before=/after= contradict each other
+    |- TargetNotBuiltError (RuntimeError)       `ctx.target` before the controller exists
+    |- OutsideInvocationError (RuntimeError)    `InvocationBindings` where no invocation runs
+    |- UserNotResolvedError (RuntimeError)      the current user was asked synchronously before it was known
+    |- AlreadyInstalledError (RuntimeError)     an application has one registry
+    `- UnreachedInterceptorError (RuntimeError) a decorated route that no chain reaches
+
+    InterceptorWarning (UserWarning)
+    |- ForgottenReturnWarning                   a layer lost the result of the layer inside
+    `- UnreachedRouteWarning                    plain routes that a global interceptor misses
+
+Each error is also the builtin that fits, carries its facts as attributes, and ends with what to write instead.
+"""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+__all__ = [
+    "AlreadyInstalledError",
+    "ForgottenReturnWarning",
+    "GroupOrderError",
+    "InjectionError",
+    "InterceptorError",
+    "InterceptorWarning",
+    "InvalidInterceptorError",
+    "InvalidTargetError",
+    "OutsideInvocationError",
+    "TargetNotBuiltError",
+    "UnknownKeyError",
+    "UnreachedInterceptorError",
+    "UnreachedRouteWarning",
+    "UserNotResolvedError",
+]
+
+
+class InterceptorError(Exception):
+    """The base of every exception that the library raises."""
+
+
+class InvalidInterceptorError(InterceptorError, TypeError):
+    """`interceptor` is no interceptor; raised where it is declared."""
+
+    def __init__(self, message: str, interceptor: object) -> None:
+        super().__init__(message)
+        self.interceptor = interceptor
+
+
+class InvalidTargetError(InterceptorError, TypeError):
+    """`target` cannot be intercepted in the way that was asked for."""
+
+    def __init__(self, message: str, target: object) -> None:
+        super().__init__(message)
+        self.target = target
+
+
+class InjectionError(InterceptorError, TypeError):
+    """Nothing will give the parameter `parameter` of `owner` (a dotted name)."""
+
+    def __init__(self, message: str, owner: str, parameter: str) -> None:
+        super().__init__(message)
+        self.owner = owner
+        self.parameter = parameter
+
+
+class UnknownKeyError(InterceptorError, LookupError):
+    """`key` is bound nowhere; `asked_by` says who wanted it, `nearest` which keys look alike."""
+
+    def __init__(self, key: str, asked_by: str, known: Iterable[str], remedy: str) -> None:
+        self.key = key
+        self.asked_by = asked_by
+        self.nearest: Sequence[str] = get_close_matches(key, sorted(set(known)), n=3, cutoff=0.5)
+        guess = f" Did you mean {' or '.join(map(repr, self.nearest))}?" if self.nearest else ""
+        super().__init__(f"No key {key!r} is bound (asked for by {asked_by}).{guess} {remedy}")
+
+
+class GroupOrderError(InterceptorError, ValueError):
+    """The order of the groups contradicts itself; `cycle` names them, the first one again at the end."""
+
+    def __init__(self, message: str, cycle: Sequence[str]) -> None:
+        super().__init__(message)
+        self.cycle = tuple(cycle)
+
+
+class TargetNotBuiltError(InterceptorError, RuntimeError):
+    """The controller is built when its method's turn comes; until then there is no `ctx.target`."""
+
+
+class OutsideInvocationError(InterceptorError, RuntimeError):
+    """Something that belongs to an invocation was asked for while none runs."""
+
+
+class UserNotResolvedError(InterceptorError, RuntimeError):
+    """The current user was asked for synchronously, and nobody has awaited `ctx.current_user()` yet."""
+
+
+class AlreadyInstalledError(InterceptorError, RuntimeError):
+    """The application already has another registry."""
+
+
+class UnreachedInterceptorError(InterceptorError, RuntimeError):
+    """`endpoint` is decorated, but the router it stands on runs no chain."""
+
+    def __init__(self, message: str, endpoint: object) -> None:
+        super().__init__(message)
+        self.endpoint = endpoint
+
+
+class InterceptorWarning(UserWarning):
+    """The base of every warning that the library gives."""
+
+
+class ForgottenReturnWarning(InterceptorWarning):
+    """A layer returned `None` although the layer inside it returned a value."""
+
+
+class UnreachedRouteWarning(InterceptorWarning):
+    """Functions of plain routers are not intercepted although a global interceptor applies to routes."""

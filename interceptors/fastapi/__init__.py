@@ -1,0 +1,25 @@
+"""Interceptors on FastAPI: controllers, function routes, streams and WebSockets."""
+
+from interceptors.fastapi.controllers import controller, create_router
+from interceptors.fastapi.endpoint import bind_request
+from interceptors.fastapi.install import install
+from interceptors.fastapi.routes import intercepted_route
+from interceptors.fastapi.sources import RouteValue
+from interceptors.fastapi.verbs import delete, get, head, options, patch, post, put, websocket
+
+__all__ = [
+    "RouteValue",
+    "bind_request",
+    "controller",
+    "create_router",
+    "delete",
+    "get",
+    "head",
+    "install",
+    "intercepted_route",
+    "options",
+    "patch",
+    "post",
+    "put",
+    "websocket",
+]

@@ -1,0 +1,75 @@
+"""Where a request entered: the source of a route's invocations. The one file that knows FastAPI's private keys.
+
+Since 0.137 an included router keeps its routes, so a route object no longer knows its full path. FastAPI leaves what it
+knows about this inclusion in the ASGI scope, under a key that is not documented; without it the route itself is used.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.routing import BaseRoute
+
+from interceptors.context import InvocationContext, InvocationSource
+
+__all__ = ["ROUTE", "RouteContext", "RouteValue", "all_routes", "exit_stack"]
+
+ROUTE = "route"
+"""The source type of every invocation that FastAPI starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteValue:
+    """What `ctx.source.value` is on a route."""
+
+    verb: str
+    """GET, POST ...; WEBSOCKET for a WebSocket."""
+    path: str
+    """The path template of this inclusion: `/v1/orders/{order_id}`."""
+    operation_id: str | None
+    """The id of the operation in the OpenAPI document; None for a WebSocket."""
+    tags: tuple[str, ...]
+    """The tags of the operation, those of its routers included."""
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.path}"
+
+
+class RouteContext(InvocationContext):
+    """An invocation that FastAPI started. Its source is made when it is asked for: most chains never do."""
+
+    @property
+    def source(self) -> InvocationSource:
+        """Which route this is, in this inclusion of its router."""
+        source = self._source
+        if source is None:
+            source = self._source = InvocationSource(ROUTE, _route_value(self._request.scope))
+        return source
+
+
+def _route_value(scope: Any) -> RouteValue:
+    route = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+    route = getattr(route, "starlette_route", None) or route  # an included WebSocket has a route of its own
+    return RouteValue(
+        verb="WEBSOCKET" if scope["type"] == "websocket" else scope["method"],
+        path=getattr(route, "path", scope["path"]),
+        operation_id=getattr(route, "unique_id", None),
+        tags=tuple(str(getattr(tag, "value", tag)) for tag in getattr(route, "tags", ())),
+    )
+
+
+def all_routes(routes: Sequence[BaseRoute]) -> Iterator[Any]:
+    """Every route of an application with its full path, those of included routers in their inclusions."""
+    for route in routes:
+        if hasattr(route, "effective_route_contexts"):
+            for context in route.effective_route_contexts():
+                yield context.starlette_route or context
+        else:
+            yield route
+
+
+def exit_stack(scope: Any) -> AsyncExitStack:
+    """What FastAPI closes when the answer is sent or the client is gone, before it leaves the `yield` dependencies."""
+    stack: AsyncExitStack = scope["fastapi_inner_astack"]
+    return stack

@@ -1,0 +1,61 @@
+"""WebSocket methods: the chain runs around the whole conversation."""
+
+from collections.abc import Callable
+from inspect import Parameter
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocket, WebSocketState
+
+from interceptors.context import current
+from interceptors.errors import InvalidTargetError
+from interceptors.fastapi.endpoint import Endpoint, mark, route_target
+from interceptors.kinds import is_async, location
+from interceptors.plan import Target
+from interceptors.registry import InterceptorRegistry
+
+__all__ = ["websocket_endpoint"]
+
+_HIDDEN_CONNECTION = "_interceptors_connection"
+_POLICY_VIOLATION = 1008
+
+
+def websocket_endpoint(registry: InterceptorRegistry, target: Target) -> Callable[..., Any]:
+    """The endpoint of a WebSocket method. Raises InvalidTargetError if it is not `async def`."""
+    if not is_async(target.function):
+        raise InvalidTargetError(
+            f"{target.title} ({location(target.function)}) handles a WebSocket, so it has to be `async def`.",
+            target.function,
+        )
+    info = Endpoint(registry, route_target(target))
+    visible = target.signature.visible
+    # FastAPI has one place for a parameter of this type: if the method wants it, we read it from there.
+    own = next((parameter.name for parameter in visible if parameter.annotation is HTTPConnection), None)
+    name = own or _HIDDEN_CONNECTION
+
+    async def endpoint(**values: Any) -> None:
+        websocket: WebSocket = values[name] if own else values.pop(name)
+        plan = info.plan()
+        ctx = plan.context_class()
+        ctx._request = websocket
+        ctx._keywords = values
+        token = current.set(ctx)
+        try:
+            await plan.run(ctx)
+        except HTTPException:
+            # FastAPI's handler would answer with a response, which a WebSocket cannot send: the client would wait.
+            await _refuse(websocket)
+            raise
+        finally:
+            current.reset(token)
+        await _refuse(websocket)
+
+    hidden = [] if own else [Parameter(name, Parameter.KEYWORD_ONLY, annotation=HTTPConnection)]
+    return mark(endpoint, info, [*visible, *hidden], wraps=True)
+
+
+async def _refuse(websocket: WebSocket) -> None:
+    """Close a connection that nobody accepted; a client must not wait for ever."""
+    if websocket.application_state is WebSocketState.CONNECTING:
+        await websocket.close(_POLICY_VIOLATION)

@@ -1,0 +1,290 @@
+"""The bridge to dependency-injector: keys, markers, constructors, the current user.
+
+Every injected parameter becomes one plain function `ctx -> value`, compiled at start-up. A value that takes an `await`
+(an asynchronous provider, a provider that needs the current user) comes as `Pending`, and only then is anything awaited.
+"""
+
+import inspect
+from asyncio import Future
+from collections.abc import Awaitable, Callable, Iterator
+from inspect import Parameter
+from typing import Any, TypeAlias
+
+from dependency_injector import containers, providers, wiring
+
+from interceptors.context import MISSING, InvocationContext, running
+from interceptors.errors import InjectionError, UnknownKeyError
+from interceptors.kinds import location
+from interceptors.signatures import InjectedParameter, SpecialType, read_constructor
+
+__all__ = ["Getter", "Injector", "InvocationBindings", "Pending", "settle"]
+
+Getter: TypeAlias = Callable[[InvocationContext], Any]
+"""Gives an injected value, or a `Pending`."""
+
+
+class Pending:
+    """A value that has to be awaited first."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Awaitable[Any]) -> None:
+        self.value = value
+
+
+async def settle(value: Any) -> Any:
+    """The value itself, awaited if it is pending."""
+    return await value.value if type(value) is Pending else value
+
+
+def _request() -> Any:
+    return running().request
+
+
+def _response() -> Any:
+    return running().response
+
+
+def _current_user() -> Any:
+    return running().user_at_once()
+
+
+def _provider(function: Callable[[], Any]) -> providers.Provider[Any]:
+    provider: providers.Callable[Any] = providers.Callable(function)
+    # dependency-injector remembers from the first call whether a provider is asynchronous; these four never are.
+    provider.disable_async_mode()
+    return provider
+
+
+class InvocationBindings(containers.DeclarativeContainer):
+    """What runs just now, for providers of your own: `providers.Factory(Audit, request=InvocationBindings.request)`.
+
+    Raises OutsideInvocationError where no invocation runs.
+    """
+
+    context = _provider(running)
+    request = _provider(_request)
+    response = _provider(_response)
+    current_user = _provider(_current_user)
+
+
+_BINDINGS: dict[str, providers.Provider[Any]] = InvocationBindings.providers
+
+
+class Injector:
+    """Resolves keys, markers and constructors against one dependency-injector container, or none."""
+
+    def __init__(self, container: containers.Container | None, current_user: Any) -> None:
+        if isinstance(container, type):
+            raise TypeError(f"`container` is the class {container.__name__}; give an instance: {container.__name__}()")
+        self.container = container
+        self._current_user = current_user
+        self._map = None if container is None else wiring.ProvidersMap(container)
+
+    # -- keys ----------------------------------------------------------------------------------------------------------
+
+    def provider(self, key: str) -> providers.Provider[Any] | None:
+        """The provider at a dotted path of the container."""
+        found: Any = self.container
+        for name in key.split("."):
+            try:
+                found = getattr(found, name)
+            except AttributeError:
+                return None
+        return found if isinstance(found, providers.Provider) else None
+
+    def own(self, provider: providers.Provider[Any]) -> providers.Provider[Any]:
+        """The container's own copy of a provider that was named on the container's class."""
+        found = None if self._map is None else self._map.resolve_provider(provider)
+        return provider if found is None else found
+
+    def keys(self) -> list[str]:
+        """The keys that the container has, one level of nested containers included."""
+        return [] if self.container is None else list(_paths(self.container))
+
+    async def get(self, ctx: InvocationContext, key: str, default: Any) -> Any:
+        """The value of a key that is bound neither on the invocation nor on its request."""
+        if key == "current_user":
+            return await ctx.current_user()
+        if key in _SPECIAL_GETTERS:
+            return _SPECIAL_GETTERS[key](ctx)
+        provider = self.provider(key)
+        if provider is None:
+            if default is MISSING:
+                raise UnknownKeyError(key, f"ctx.get in {ctx.target_name}", self._bound_keys(), _BIND_IT)
+            return default
+        return await settle(self.from_provider(provider)(ctx))
+
+    # -- the current user ----------------------------------------------------------------------------------------------
+
+    def user_at_once(self, request: Any) -> Any:
+        """The user if finding it needs no `await`, else MISSING."""
+        return MISSING if self._current_user is not None else _user_of_scope(request)
+
+    async def user(self, request: Any) -> Any:
+        """Ask who the user is: the registry's `current_user`, else Starlette's authentication middleware."""
+        ask = self._current_user
+        if ask is None:
+            return _user_of_scope(request)
+        if isinstance(ask, providers.Provider):
+            found = self.own(ask)()
+        elif request is None:
+            return None
+        else:
+            found = ask(request)
+        return await found if inspect.isawaitable(found) else found
+
+    # -- parameters ----------------------------------------------------------------------------------------------------
+
+    def constructor(self, cls: type, role: str) -> tuple[Getter, bool]:
+        """How to build a class, and whether anything is injected. Checked here: nothing is left to the first request.
+
+        Raises InjectionError for a parameter that nothing will give.
+        """
+        signature = read_constructor(cls)
+        for parameter in signature.visible:
+            self._check_not_injected(cls, role, parameter)
+        getters = self.getters(signature.injected, cls.__qualname__, cls)
+        return (_builder(cls, getters) if getters else lambda ctx: cls()), bool(getters)
+
+    def getters(self, injected: list[InjectedParameter], owner: str, where: object) -> list[tuple[str, Getter]]:
+        """One getter for each injected parameter."""
+        return [(p.parameter.name, self._getter(p, owner.rpartition("<locals>.")[2], where)) for p in injected]
+
+    def _check_not_injected(self, cls: type, role: str, parameter: Parameter) -> None:
+        if parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
+            return
+        if _is_depends(parameter):
+            how = "FastAPI's Depends works in a method's parameters, not in this constructor"
+        elif parameter.default is Parameter.empty:
+            how = "nothing gives it"
+        else:
+            return
+        owner = cls.__qualname__.rpartition("<locals>.")[2]
+        raise InjectionError(
+            f"The constructor parameter {parameter.name!r} of the {role} {owner} ({location(cls)}) cannot be injected: "
+            f'{how}. Annotate it `Annotated[T, Provide["key"]]` or give it a default.',
+            owner,
+            parameter.name,
+        )
+
+    def _getter(self, injected: InjectedParameter, owner: str, where: object) -> Getter:
+        marker, name = injected.marker, injected.parameter.name
+        if isinstance(marker, SpecialType):
+            return _SPECIAL_GETTERS[marker.name]
+        kind = type(marker).__name__
+        if kind not in ("Provide", "Provider"):
+            raise InjectionError(
+                f"The parameter {name!r} of {owner} ({location(where)}) is marked {marker!r}; only `Provide` and "
+                f"`Provider` are injected. Close resources where they are opened, or in an interceptor around the call.",
+                owner,
+                name,
+            )
+        call = kind == "Provide"
+        target = marker.provider
+        if isinstance(target, str):
+            return self._from_key(target, marker.modifier, owner, name, call=call)
+        if not isinstance(target, providers.Provider):
+            raise InjectionError(
+                f"The parameter {name!r} of {owner} ({location(where)}) is marked {marker!r}, which names no provider.",
+                owner,
+                name,
+            )
+        provider = self.own(target)
+        if marker.modifier is not None:
+            provider = marker.modifier.modify(provider, providers_map=self._map)
+        return self.from_provider(provider) if call else lambda ctx: provider
+
+    def _from_key(self, key: str, modifier: Any, owner: str, parameter: str, *, call: bool) -> Getter:
+        provider = _BINDINGS.get(key) or self.provider(key)
+        if provider is not None and modifier is not None:
+            provider = modifier.modify(provider, providers_map=self._map)
+        provided = None if provider is None else self.from_provider(provider) if call else lambda ctx: provider
+
+        def get(ctx: InvocationContext) -> Any:
+            value = ctx.bound(key)
+            if value is not MISSING:
+                return value if call else lambda: value
+            if provided is None:
+                asked_by = f"the parameter {parameter!r} of {owner}"
+                raise UnknownKeyError(key, asked_by, self._bound_keys(ctx), _BIND_IT)
+            return provided(ctx)
+
+        return get
+
+    def from_provider(self, provider: providers.Provider[Any]) -> Getter:
+        """The value of a provider; the current user is resolved first if it takes part in it."""
+        if _needs_user(provider):
+
+            async def after_user(ctx: InvocationContext) -> Any:
+                await ctx.current_user()
+                return await settle(_value_of(provider))
+
+            return lambda ctx: Pending(after_user(ctx))
+        return lambda ctx: _value_of(provider)
+
+    def _bound_keys(self, ctx: InvocationContext | None = None) -> list[str]:
+        bound = list(ctx._bindings or ()) if ctx is not None else []
+        return [*self.keys(), *_BINDINGS, *bound]
+
+
+_BIND_IT = "Give the container such a provider, or bind the key with ctx.bind or ctx.bind_request further out."
+
+_SPECIAL_GETTERS: dict[str, Getter] = {
+    "request": lambda ctx: ctx.request,
+    "response": lambda ctx: ctx.response,
+    "context": lambda ctx: ctx,
+}
+
+
+def _builder(cls: type, getters: list[tuple[str, Getter]]) -> Getter:
+    def build(ctx: InvocationContext) -> Any:
+        values: dict[str, Any] = {}
+        pending = False
+        for name, get in getters:
+            value = values[name] = get(ctx)
+            pending = pending or type(value) is Pending
+        return Pending(_build_later(cls, values)) if pending else cls(**values)
+
+    return build
+
+
+async def _build_later(cls: type, values: dict[str, Any]) -> Any:
+    return cls(**{name: await settle(value) for name, value in values.items()})
+
+
+def _value_of(provider: providers.Provider[Any]) -> Any:
+    value = provider()
+    if isinstance(value, Future) and provider.is_async_mode_enabled():
+        return Pending(value)
+    return value
+
+
+def _needs_user(provider: providers.Provider[Any]) -> bool:
+    """Does it, or anything that it is made of, ask for the current user?"""
+    return any(
+        isinstance(part, providers.Callable) and part.provides is _current_user
+        for part in (provider, *provider.traverse())
+    )
+
+
+def _is_depends(parameter: Parameter) -> bool:
+    metadata = getattr(parameter.annotation, "__metadata__", ())
+    return any(
+        cls.__name__ == "Depends" and cls.__module__ == "fastapi.params"
+        for candidate in (parameter.default, *metadata)
+        for cls in type(candidate).__mro__
+    )
+
+
+def _user_of_scope(request: Any) -> Any:
+    """The user that an authentication middleware of Starlette's found; its `UnauthenticatedUser` is nobody."""
+    user = getattr(request, "scope", {}).get("user")
+    return user if getattr(user, "is_authenticated", True) else None
+
+
+def _paths(container: Any, prefix: str = "") -> Iterator[str]:
+    for name, provider in container.providers.items():
+        yield prefix + name
+        if not prefix and isinstance(provider, providers.Container):
+            yield from _paths(provider, f"{name}.")

@@ -1,0 +1,153 @@
+"""What an interceptor is, what to say if something is not, where a thing stands, and when two things are the same."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Hashable
+from functools import partial
+from typing import Any, Protocol, TypeAlias
+
+from dependency_injector import providers
+
+from interceptors.errors import InvalidInterceptorError
+
+__all__ = [
+    "Interceptor",
+    "InterceptorClass",
+    "InterceptorFunction",
+    "InterceptorObject",
+    "InterceptorOrKey",
+    "Next",
+    "check_interceptor",
+    "file_and_line",
+    "identity",
+    "is_async",
+    "is_provider",
+    "location",
+    "name_of",
+]
+
+Next: TypeAlias = Callable[[], Awaitable[Any]]
+"""Runs everything further in, again at each call, and gives its result."""
+
+InterceptorFunction: TypeAlias = Callable[[Any, Next], Awaitable[Any]]
+"""`async def f(ctx, next)`; `ctx` is whatever context the chain is run with."""
+
+
+class InterceptorObject(Protocol):
+    """An object with `async def intercept(self, ctx, next)`; a class of such objects is an interceptor, too."""
+
+    def intercept(self, ctx: Any, next: Next, /) -> Awaitable[Any]: ...
+
+
+InterceptorClass: TypeAlias = type[InterceptorObject]
+
+Interceptor: TypeAlias = "InterceptorFunction | InterceptorObject | InterceptorClass | providers.Provider[Any]"
+"""An interceptor itself; a `Chain` is an object with `intercept`, too."""
+
+InterceptorOrKey: TypeAlias = "Interceptor | str"
+"""What `@intercept`, `registry.bind` and `registry.add_global` take."""
+
+
+def is_async(function: object) -> bool:
+    """Is what it returns awaited? True for `async def`, also behind `functools.wraps`, as in FastAPI."""
+    return inspect.iscoroutinefunction(function) or (
+        callable(function) and inspect.iscoroutinefunction(inspect.unwrap(function))
+    )
+
+
+def is_provider(candidate: object) -> bool:
+    """Is it a dependency-injector provider?"""
+    return isinstance(candidate, providers.Provider)
+
+
+def check_interceptor(candidate: object) -> None:
+    """Refuse what is no interceptor with an `InvalidInterceptorError` that says what to write instead."""
+    if isinstance(candidate, str):
+        if not candidate:
+            raise InvalidInterceptorError("An empty string is no key; write the name the interceptor is bound to.", "")
+    elif not is_provider(candidate):
+        hint = _problem(candidate)
+        if hint is not None:
+            raise InvalidInterceptorError(f"{name_of(candidate)} ({location(candidate)}) {hint}", candidate)
+
+
+def _problem(candidate: object) -> str | None:
+    """What is wrong with an interceptor that is neither a key nor a provider."""
+    name = name_of(candidate)
+    if isinstance(candidate, property | staticmethod | classmethod):
+        return "is a descriptor, no interceptor; give the function itself: `async def f(ctx, next)`."
+    intercept = getattr(candidate, "intercept", None)
+    if isinstance(candidate, type):
+        if intercept is None:
+            return "is a class without `intercept`; give it `async def intercept(self, ctx, next)`."
+        problem = _signature_problem(intercept, 2 if _is_bound(candidate, "intercept") else 3)
+        return problem and f"has an `intercept` that {problem}; write `async def intercept(self, ctx, next)`."
+    if intercept is not None:
+        problem = _signature_problem(intercept, 2)
+        return problem and f"has an `intercept` that {problem}; write `async def intercept(self, ctx, next)`."
+    if not callable(candidate):
+        return (
+            "is no interceptor; write `async def f(ctx, next)` or a class with `async def intercept(self, ctx, next)`."
+        )
+    problem = _signature_problem(candidate, 2)
+    return problem and f"{problem}; write `async def {name.rpartition('.')[2]}(ctx, next)`."
+
+
+def _is_bound(owner: type, name: str) -> bool:
+    return isinstance(inspect.getattr_static(owner, name), staticmethod | classmethod)
+
+
+def _signature_problem(function: object, positional: int) -> str | None:
+    """Why `function` cannot be awaited with `positional` positional arguments."""
+    if not inspect.iscoroutinefunction(function):
+        if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+            return "is a generator function"
+        return "is not `async def`"
+    try:
+        inspect.signature(function).bind(*[None] * positional)
+    except TypeError:
+        return "does not take two arguments"
+    return None
+
+
+def identity(interceptor: object) -> Hashable:
+    """Two interceptors are the same if these are equal: the same object; for bound methods, object and function."""
+    if inspect.ismethod(interceptor):
+        return id(interceptor.__self__), id(interceptor.__func__)
+    return id(interceptor)
+
+
+def name_of(thing: object) -> str:
+    """How messages call it: a qualified name without `<locals>`, the key itself, or the class of an object."""
+    if isinstance(thing, str):
+        return repr(thing)
+    if isinstance(thing, property):
+        thing = thing.fget
+    elif isinstance(thing, staticmethod | classmethod):
+        thing = thing.__func__
+    elif isinstance(thing, partial):
+        thing = thing.func
+    name = getattr(thing, "__qualname__", None) or type(thing).__qualname__
+    return str(name).rpartition("<locals>.")[2]
+
+
+def file_and_line(thing: object) -> tuple[str, int] | None:
+    """Where a function, a class or the class of an object is written. Reads source files: never do it per call."""
+    if isinstance(thing, property):
+        thing = thing.fget
+    elif isinstance(thing, partial):
+        thing = thing.func
+    thing = getattr(thing, "__func__", thing)
+    try:
+        code = getattr(inspect.unwrap(thing), "__code__", None) if callable(thing) else None
+        if code is not None:
+            return code.co_filename, code.co_firstlineno
+        owner = thing if isinstance(thing, type) else type(thing)
+        return str(inspect.getsourcefile(owner)), inspect.getsourcelines(owner)[1]
+    except (OSError, TypeError):
+        return None
+
+
+def location(thing: object) -> str:
+    """`file:line` for messages."""
+    place = file_and_line(thing)
+    return f"{place[0]}:{place[1]}" if place else "no source file"

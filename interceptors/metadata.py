@@ -1,0 +1,111 @@
+"""What the decorators record, and how it is read along the MRO. Nothing is wrapped and nothing is resolved here."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from interceptors.errors import InvalidTargetError
+from interceptors.kinds import InterceptorOrKey, location, name_of
+
+__all__ = [
+    "GlobalOptions",
+    "Metadata",
+    "annotations_of",
+    "class_levels",
+    "function_of",
+    "metadata_of",
+    "method_levels",
+    "record",
+]
+
+_ATTRIBUTE = "__interceptors__"
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalOptions:
+    """What `@global_interceptor` was given; the arguments of `registry.add_global`."""
+
+    group: str = ""
+    key: str | None = None
+    source: str | tuple[str, ...] | None = None
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What was recorded on one class or function. Immutable: `functools.wraps` copies it by reference."""
+
+    intercepts: tuple[tuple[InterceptorOrKey, ...], ...] = ()  # one per decorator, the upper one first
+    inherit: bool = True
+    skips: tuple[InterceptorOrKey, ...] = ()
+    skipped_groups: tuple[str, ...] = ()
+    skips_all: bool = False
+    annotations: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    global_options: GlobalOptions | None = None
+
+
+_EMPTY = Metadata()
+
+
+def function_of(target: object) -> Any:
+    """The object that carries the metadata: the function of a static, class or bound method, else the object itself."""
+    if isinstance(target, staticmethod | classmethod) or inspect.ismethod(target):
+        return target.__func__
+    return target
+
+
+def metadata_of(target: object) -> Metadata:
+    """What was recorded on this very class or function; nothing is inherited."""
+    target = function_of(target)
+    if isinstance(target, type):
+        found = vars(target).get(_ATTRIBUTE, _EMPTY)
+    else:
+        found = getattr(target, _ATTRIBUTE, _EMPTY)
+    return found if isinstance(found, Metadata) else _EMPTY  # a mock has every attribute
+
+
+def record(decorator: str, target: object, **changes: Any) -> None:
+    """Note `changes` on a class or function; the target stays the very object that it was.
+
+    Raises InvalidTargetError for what is neither, a property above all.
+    """
+    holder = function_of(target)
+    if not (isinstance(holder, type) or inspect.isfunction(holder)) or inspect.ismethod(target):
+        what = "a property" if isinstance(target, property) else f"{type(target).__name__!r} objects"
+        raise InvalidTargetError(
+            f"@{decorator} cannot be used on {what}: {name_of(target)} ({location(target)}). "
+            f"Put it on a class, a method or a function.",
+            target,
+        )
+    setattr(holder, _ATTRIBUTE, replace(metadata_of(holder), **changes))
+
+
+def class_levels(owner: type) -> Iterator[tuple[type, Metadata]]:
+    """The class-level records of a class, the base's first."""
+    for cls in reversed(owner.__mro__):
+        found = metadata_of(cls)
+        if found is not _EMPTY:
+            yield cls, found
+
+
+def method_levels(owner: type, name: str) -> Iterator[tuple[type, Metadata]]:
+    """The method-level records of a method, those of the base's method first."""
+    for cls in reversed(owner.__mro__):
+        found = metadata_of(vars(cls).get(name))
+        if found is not _EMPTY:
+            yield cls, found
+
+
+def annotations_of(owner: type | None, name: str, function: object) -> Mapping[str, Any]:
+    """What `@annotate` said, read-only: method over class over base."""
+    merged: dict[str, Any] = {}
+    if owner is None:
+        merged.update(metadata_of(function).annotations)
+    else:
+        for levels in (class_levels(owner), method_levels(owner, name)):
+            for _, found in levels:
+                merged.update(found.annotations)
+    return MappingProxyType(merged)

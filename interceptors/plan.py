@@ -1,0 +1,299 @@
+"""What is fixed per (class, method, source type): the folded chain, the call of the target, the context's class."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, TypeAlias, final
+
+from interceptors.arguments import Arguments, ArgumentSpec
+from interceptors.chain import Step, fold, function_of
+from interceptors.context import InvocationContext
+from interceptors.errors import InvalidTargetError, TargetNotBuiltError
+from interceptors.injection import Getter, Injector, Pending, settle
+from interceptors.kinds import InterceptorFunction, check_interceptor, is_async, is_provider, location, name_of
+from interceptors.metadata import annotations_of
+from interceptors.signatures import TargetSignature, read_function
+
+__all__ = ["Finish", "Plan", "Target", "is_generator", "layer_function"]
+
+Finish: TypeAlias = Callable[[InvocationContext, Any, Iterable[Any], Mapping[str, Any]], Awaitable[Any]]
+"""Calls a target that is no `async def`: gets the context, the function and its arguments."""
+
+
+def is_generator(function: Any) -> bool:
+    """Does calling it give an iterator? Also behind `functools.wraps`."""
+    inner = inspect.unwrap(function)
+    return any(test(f) for f in (function, inner) for test in (inspect.isgeneratorfunction, inspect.isasyncgenfunction))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What is called, as far as it does not depend on a registry. Its identity is the key under which plans are kept."""
+
+    name: str
+    function: Any
+    """The function, or the method as it is found on its class."""
+    owner: type | None = None
+    """The class; None for a function."""
+    is_fixed: bool = True
+    """Calling it takes no instance: a function, a static or a class method."""
+    provider: Any = None
+    """A dependency-injector provider that gives the instance."""
+    builds: bool = False
+    """The instance is built when the method's turn comes; otherwise the caller brings it."""
+    binds: bool = True
+    """Arguments come as the caller's tuple and dict; otherwise as a dict that holds them all, by name."""
+    context_class: type[InvocationContext] = InvocationContext
+    finish: Finish | None = None
+    """How to call what is no `async def`; None for the default: inline."""
+
+    @classmethod
+    def of(cls, target: Any, method: str | None) -> "Target":
+        """A method of a class or of an object; without a name, a bound method, a function or another callable."""
+        if method is not None:
+            return cls.method(target if isinstance(target, type) else type(target), method)
+        if inspect.ismethod(target) and not isinstance(target.__self__, type):
+            return cls(target.__name__, target, type(target.__self__))
+        if inspect.isroutine(target) or isinstance(target, partial):
+            return cls(getattr(target, "__name__", type(target).__name__), target)
+        if callable(target):  # an object with `__call__`, by the name that FastAPI gives it
+            return cls(type(target).__name__, target.__call__)
+        raise InvalidTargetError(f"{name_of(target)} is no function; give the name of a method, too.", target)
+
+    @classmethod
+    def method(cls, owner: type, name: str, **options: Any) -> "Target":
+        """A method of a class. Raises InvalidTargetError if there is none of that name."""
+        try:
+            raw = inspect.getattr_static(owner, name)
+        except AttributeError:
+            raise InvalidTargetError(f"{owner.__name__} has no method {name!r} ({location(owner)}).", owner) from None
+        function = getattr(owner, name)
+        if isinstance(raw, property) or not callable(function):
+            raise InvalidTargetError(f"{owner.__name__}.{name} is no method ({location(owner)}).", owner)
+        is_fixed = isinstance(raw, staticmethod | classmethod) or not hasattr(raw, "__get__")
+        return cls(name, function, owner, is_fixed, **options)
+
+    @cached_property
+    def signature(self) -> TargetSignature:
+        """Its parameters, those that are injected apart; without `self`."""
+        return read_function(self.function, skip_first=not self.is_fixed)
+
+    @cached_property
+    def arguments(self) -> ArgumentSpec:
+        """What is fixed about `ctx.args`."""
+        signature = self.signature
+        return ArgumentSpec(self.title, signature.visible, (p.parameter.name for p in signature.injected))
+
+    @property
+    def title(self) -> str:
+        """For people: `OrderController.show`."""
+        return self.name if self.owner is None else f"{self.owner.__name__}.{self.name}"
+
+
+@final
+class Plan:
+    """One chain, ready to run: `ctx = plan.context_class(); ...; await plan.run(ctx)`."""
+
+    __slots__ = ("_build", "_builds_freely", "_injector", "_target", "context_class", "run")
+
+    def __init__(self, target: Target, layers: Iterable[InterceptorFunction], injector: Injector) -> None:
+        self._target = target
+        self._injector = injector
+        self._build, self._builds_freely = self._builder()
+        self.run: Step = fold(layers, self._call())
+        self.context_class: type[InvocationContext] = type(
+            target.context_class.__name__,
+            (target.context_class,),
+            {
+                "__module__": target.context_class.__module__,
+                "_plan": self,
+                "annotations": annotations_of(target.owner, target.name, target.function),
+                "method_name": target.name,
+                "target_class": target.owner,
+                "target_name": target.title,
+            },
+        )
+
+    def _builder(self) -> tuple[Getter | None, bool]:
+        """How to get an instance that the caller does not bring, and whether that may happen at any time."""
+        target = self._target
+        if target.is_fixed or not target.builds or target.owner is None:
+            return None, False
+        if target.provider is not None:
+            return self._injector.from_provider(target.provider), False
+        build, injects = self._injector.constructor(target.owner, "controller")
+        return build, not injects
+
+    def _call(self) -> Step:
+        """The innermost step: find the function, collect its arguments, call it.
+
+        It returns the target's own coroutine; only what is pending, or no `async def`, costs a frame.
+        """
+        target = self._target
+        locate, collect = self._locate(), self._collect()
+        finish = target.finish or _finish_of(target.function)
+        name = target.name
+
+        def call_method(ctx: InvocationContext) -> Awaitable[Any]:
+            # What `call` does for the commonest case, a method of an object that the caller brought.
+            if ctx._arguments is not None:
+                return call(ctx)
+            result: Awaitable[Any] = getattr(ctx._target, name)(*ctx._positional, **ctx._keywords)
+            return result
+
+        def call(ctx: InvocationContext) -> Awaitable[Any]:
+            function, arguments = locate(ctx), collect(ctx)
+            if type(function) is Pending or type(arguments) is Pending:
+                return _call_later(ctx, function, arguments, finish or _await)
+            args, kwargs = arguments
+            if finish is None:
+                result: Awaitable[Any] = function(*args, **kwargs)
+                return result
+            return finish(ctx, function, args, kwargs)
+
+        plain = finish is None and not target.is_fixed and target.binds and not target.signature.injected
+        return call_method if plain and not target.builds else call
+
+    def _locate(self) -> Getter:
+        """The function to call: the target itself, or the method of the instance, which is built now or was brought."""
+        target, name, build = self._target, self._target.name, self._build
+        if target.is_fixed:
+            return lambda ctx: target.function
+
+        async def later(ctx: InvocationContext, instance: Pending) -> Any:
+            ctx._target = await instance.value
+            return getattr(ctx._target, name)
+
+        def locate(ctx: InvocationContext) -> Any:
+            instance = ctx._target
+            if instance is None and build is not None:
+                instance = build(ctx)
+                if type(instance) is Pending:
+                    return Pending(later(ctx, instance))
+                ctx._target = instance
+            return getattr(instance, name)
+
+        return locate
+
+    def _collect(self) -> Getter:
+        """The arguments, as (args, kwargs): the caller's own unless a layer looked at them, and what is injected."""
+        target = self._target
+        getters = self._injector.getters(target.signature.injected, target.title, target.function)
+        unpack = target.arguments.unpack
+
+        def by_name(ctx: InvocationContext) -> Any:
+            return (), ctx._keywords
+
+        def bound(ctx: InvocationContext) -> Any:
+            if ctx._arguments is None:
+                return ctx._positional, ctx._keywords
+            return unpack(ctx._arguments._values)
+
+        def injected(ctx: InvocationContext) -> Any:
+            args, kwargs = unpack(ctx.args._values)
+            pending = False
+            for name, get in getters:
+                if name not in kwargs:
+                    value = kwargs[name] = get(ctx)
+                    pending = pending or type(value) is Pending
+            return Pending(_settle_all(args, kwargs)) if pending else (args, kwargs)
+
+        if getters or (target.arguments.positional_only and not target.binds):
+            return injected
+        return bound if target.binds else by_name
+
+    # -- what a context asks -------------------------------------------------------------------------------------------
+
+    def arguments(self, ctx: InvocationContext) -> Arguments:
+        """The arguments of a call. Where they came by name that very dict is the storage."""
+        if self._target.binds:
+            return self._target.arguments.bind(ctx._positional, ctx._keywords)
+        return Arguments(self._target.arguments, ctx._keywords)
+
+    def early_target(self, ctx: InvocationContext) -> Any:
+        """`ctx.target` before the target's turn."""
+        target = self._target
+        if target.owner is None:
+            return target.function
+        if target.is_fixed:
+            return getattr(target.function, "__self__", target.owner)
+        if self._build is None or not self._builds_freely:
+            raise TargetNotBuiltError(
+                f"The {target.owner.__name__} of {target.title} is built when the method's turn comes, so that its "
+                f"constructor sees what the layers bound; use `ctx.target_class`, or read `ctx.target` after `next()`."
+            )
+        ctx._target = self._build(ctx)
+        return ctx._target
+
+    async def get(self, ctx: InvocationContext, key: str, default: Any) -> Any:
+        """A key that is bound neither on the invocation nor on its request."""
+        return await self._injector.get(ctx, key, default)
+
+    def user_at_once(self, request: Any) -> Any:
+        """The user if finding it needs no `await`."""
+        return self._injector.user_at_once(request)
+
+    async def user(self, request: Any) -> Any:
+        """Who the user of a request is."""
+        return await self._injector.user(request)
+
+
+async def _settle_all(args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+    return args, {name: await settle(value) for name, value in kwargs.items()}
+
+
+async def _call_later(ctx: InvocationContext, function: Any, arguments: Any, finish: Finish) -> Any:
+    function = await settle(function)
+    args, kwargs = await settle(arguments)
+    return await finish(ctx, function, args, kwargs)
+
+
+async def _await(ctx: InvocationContext, function: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+    return await function(*args, **kwargs)
+
+
+async def _inline(ctx: InvocationContext, function: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+    result = function(*args, **kwargs)
+    return await result if inspect.isawaitable(result) else result
+
+
+def _finish_of(function: Any) -> Finish | None:
+    return None if is_async(function) else _inline
+
+
+def layer_function(interceptor: Any, injector: Injector) -> InterceptorFunction:
+    """The `(ctx, next)` function of an interceptor that is resolved and no chain; its constructor is checked."""
+    if is_provider(interceptor):
+        provides = getattr(interceptor, "provides", None)
+        if isinstance(provides, type):
+            check_interceptor(provides)
+        return _built(injector.from_provider(interceptor))
+    if isinstance(interceptor, type):
+        return _built(injector.constructor(interceptor, "interceptor")[0])
+    return function_of(interceptor)
+
+
+def _built(build: Getter) -> InterceptorFunction:
+    """An interceptor that is built, or asked of its provider, when its turn comes."""
+
+    def run(ctx: InvocationContext, next: Any) -> Awaitable[Any]:
+        interceptor = build(ctx)
+        if type(interceptor) is Pending:
+            return _run_later(interceptor, ctx, next)
+        return _function_of_built(interceptor)(ctx, next)
+
+    return run
+
+
+async def _run_later(interceptor: Pending, ctx: InvocationContext, next: Any) -> Any:
+    return await _function_of_built(await interceptor.value)(ctx, next)
+
+
+def _function_of_built(interceptor: Any) -> InterceptorFunction:
+    intercept: InterceptorFunction | None = getattr(interceptor, "intercept", None)
+    if intercept is None:  # a provider may give anything
+        check_interceptor(interceptor)
+        return function_of(interceptor)
+    return intercept
