@@ -54,15 +54,15 @@ class RequestState:
         self.user: Any = MISSING
         self.lock: anyio.Lock | None = None
 
-    @classmethod
-    def of(cls, request: Any, *, create: bool = True) -> "RequestState | None":
+    @staticmethod
+    def of(request: Any, *, create: bool = True) -> "RequestState | None":
         """The state of a request, or None for what has no ASGI scope (or, unless `create`, no state yet)."""
-        scope = getattr(request, "scope", None)
+        scope: MutableMapping[str, Any] | None = getattr(request, "scope", None)
         if not isinstance(scope, MutableMapping):
             return None
+        if create:
+            scope.setdefault(_SCOPE_KEY, RequestState())
         state: RequestState | None = scope.get(_SCOPE_KEY)
-        if state is None and create:
-            state = scope[_SCOPE_KEY] = cls()
         return state
 
 

@@ -1,6 +1,7 @@
 """The decorators. They check and record, and return the very object that they were given."""
 
 from collections.abc import Callable, Iterable
+from inspect import isfunction
 from typing import Any, TypeVar
 
 from interceptors.errors import InvalidInterceptorError
@@ -87,9 +88,10 @@ def global_interceptor(
     )
 
     def decorate(target: T) -> T:
-        if isinstance(target, staticmethod | classmethod):
+        if not (isinstance(target, type) or isfunction(target)):
             raise InvalidInterceptorError(
-                f"{name_of(target)} ({location(target)}) is a method; mark a class or a function.", target
+                f"{name_of(target)} ({location(target)}) is neither a class nor a function; only these can be marked.",
+                target,
             )
         check_interceptor(target)
         record("global_interceptor", target, global_options=options)

@@ -159,14 +159,18 @@ def _skip(candidates: list[Candidate], metadata: Metadata, resolve: Resolve) -> 
     if metadata.skips_all:
         _leave_out(candidates, lambda _: True, "skipped: @skip_interceptors()")
     for group in metadata.skipped_groups:
-        _leave_out(candidates, lambda c, group=group: c.group == group, f"skipped: @skip_interceptors(group={group!r})")
+        _leave_out(candidates, _in_group(group), f"skipped: @skip_interceptors(group={group!r})")
     for item in metadata.skips:
         same = _known_identity(item, resolve)
-        _leave_out(
-            candidates,
-            lambda c, item=item, same=same: c.identity == same or (c.key is not None and c.key == item),
-            f"skipped: @skip_interceptors({name_of(item)})",
-        )
+        _leave_out(candidates, _is_item(item, same), f"skipped: @skip_interceptors({name_of(item)})")
+
+
+def _in_group(group: str) -> Callable[[Candidate], bool]:
+    return lambda candidate: candidate.group == group
+
+
+def _is_item(item: InterceptorOrKey, same: Hashable) -> Callable[[Candidate], bool]:
+    return lambda candidate: candidate.identity == same or (candidate.key is not None and candidate.key == item)
 
 
 def _known_identity(item: InterceptorOrKey, resolve: Resolve) -> Hashable:
@@ -176,7 +180,7 @@ def _known_identity(item: InterceptorOrKey, resolve: Resolve) -> Hashable:
         return None
 
 
-def _leave_out(candidates: Iterable[Candidate], when: Callable[..., bool], reason: str) -> None:
+def _leave_out(candidates: Iterable[Candidate], when: Callable[[Candidate], bool], reason: str) -> None:
     for candidate in candidates:
         if candidate.runs and when(candidate):
             candidate.reason = reason

@@ -14,7 +14,7 @@ from dependency_injector import containers, providers, wiring
 
 from interceptors.context import MISSING, InvocationContext, running
 from interceptors.errors import InjectionError, UnknownKeyError
-from interceptors.kinds import location
+from interceptors.kinds import is_provider, location
 from interceptors.signatures import InjectedParameter, SpecialType, read_constructor
 
 __all__ = ["Getter", "Injector", "InvocationBindings", "Pending", "settle"]
@@ -79,23 +79,25 @@ class Injector:
             raise TypeError(f"`container` is the class {container.__name__}; give an instance: {container.__name__}()")
         self.container = container
         self._current_user = current_user
-        self._map = None if container is None else wiring.ProvidersMap(container)
+        self._map: Any = None if container is None else wiring.ProvidersMap(container)
 
     # -- keys ----------------------------------------------------------------------------------------------------------
 
-    def provider(self, key: str) -> providers.Provider[Any] | None:
-        """The provider at a dotted path of the container."""
+    def provider(self, key: str) -> Any:
+        """The provider at a dotted path of the container, or None."""
         found: Any = self.container
         for name in key.split("."):
             try:
                 found = getattr(found, name)
             except AttributeError:
                 return None
-        return found if isinstance(found, providers.Provider) else None
+        return found if is_provider(found) else None
 
-    def own(self, provider: providers.Provider[Any]) -> providers.Provider[Any]:
+    def own(self, provider: Any) -> Any:
         """The container's own copy of a provider that was named on the container's class."""
-        found = None if self._map is None else self._map.resolve_provider(provider)
+        if self._map is None:
+            return provider
+        found = self._map.resolve_provider(provider)
         return provider if found is None else found
 
     def keys(self) -> list[str]:
@@ -123,10 +125,10 @@ class Injector:
 
     async def user(self, request: Any) -> Any:
         """Ask who the user is: the registry's `current_user`, else Starlette's authentication middleware."""
-        ask = self._current_user
+        ask: Any = self._current_user
         if ask is None:
             return _user_of_scope(request)
-        if isinstance(ask, providers.Provider):
+        if is_provider(ask):
             found = self.own(ask)()
         elif request is None:
             return None
@@ -199,7 +201,9 @@ class Injector:
         provider = _BINDINGS.get(key) or self.provider(key)
         if provider is not None and modifier is not None:
             provider = modifier.modify(provider, providers_map=self._map)
-        provided = None if provider is None else self.from_provider(provider) if call else lambda ctx: provider
+        provided: Getter | None = None
+        if provider is not None:
+            provided = self.from_provider(provider) if call else lambda _: provider
 
         def get(ctx: InvocationContext) -> Any:
             value = ctx.bound(key)
@@ -230,6 +234,8 @@ class Injector:
 
 _BIND_IT = "Give the container such a provider, or bind the key with ctx.bind or ctx.bind_request further out."
 
+_FUTURE: Any = Future
+
 _SPECIAL_GETTERS: dict[str, Getter] = {
     "request": lambda ctx: ctx.request,
     "response": lambda ctx: ctx.response,
@@ -254,13 +260,12 @@ async def _build_later(cls: type, values: dict[str, Any]) -> Any:
 
 
 def _value_of(provider: providers.Provider[Any]) -> Any:
-    value = provider()
-    if isinstance(value, Future) and provider.is_async_mode_enabled():
-        return Pending(value)
-    return value
+    value: Any = provider()
+    is_async = isinstance(value, _FUTURE) and provider.is_async_mode_enabled()
+    return Pending(value) if is_async else value
 
 
-def _needs_user(provider: providers.Provider[Any]) -> bool:
+def _needs_user(provider: Any) -> bool:
     """Does it, or anything that it is made of, ask for the current user?"""
     return any(
         isinstance(part, providers.Callable) and part.provides is _current_user

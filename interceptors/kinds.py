@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Awaitable, Callable, Hashable
 from functools import partial
+from types import MethodType
 from typing import Any, Protocol, TypeAlias
 
 from dependency_injector import providers
@@ -18,8 +19,10 @@ __all__ = [
     "Next",
     "check_interceptor",
     "file_and_line",
+    "function_behind",
     "identity",
     "is_async",
+    "is_function",
     "is_provider",
     "location",
     "name_of",
@@ -116,27 +119,33 @@ def identity(interceptor: object) -> Hashable:
     return id(interceptor)
 
 
+def function_behind(thing: Any) -> Any:
+    """The function of a static, class or bound method, of a property or a partial; anything else as it is."""
+    for attribute in ("__func__", "fget", "func"):
+        if isinstance(thing, _WRAPPERS):
+            thing = getattr(thing, attribute, thing)
+    return thing
+
+
+_WRAPPERS: tuple[type, ...] = (staticmethod, classmethod, MethodType, property, partial)
+
+
+def is_function(thing: object) -> bool:
+    """Is it a function, or a static or class method made of one? What is recorded on these is found again."""
+    return inspect.isfunction(function_behind(thing)) and not isinstance(thing, MethodType | property | partial)
+
+
 def name_of(thing: object) -> str:
     """How messages call it: a qualified name without `<locals>`, the key itself, or the class of an object."""
     if isinstance(thing, str):
         return repr(thing)
-    if isinstance(thing, property):
-        thing = thing.fget
-    elif isinstance(thing, staticmethod | classmethod):
-        thing = thing.__func__
-    elif isinstance(thing, partial):
-        thing = thing.func
-    name = getattr(thing, "__qualname__", None) or type(thing).__qualname__
+    name = getattr(function_behind(thing), "__qualname__", None) or type(thing).__qualname__
     return str(name).rpartition("<locals>.")[2]
 
 
 def file_and_line(thing: object) -> tuple[str, int] | None:
     """Where a function, a class or the class of an object is written. Reads source files: never do it per call."""
-    if isinstance(thing, property):
-        thing = thing.fget
-    elif isinstance(thing, partial):
-        thing = thing.func
-    thing = getattr(thing, "__func__", thing)
+    thing = function_behind(thing)
     try:
         code = getattr(inspect.unwrap(thing), "__code__", None) if callable(thing) else None
         if code is not None:

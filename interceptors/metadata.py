@@ -1,20 +1,18 @@
 """What the decorators record, and how it is read along the MRO. Nothing is wrapped and nothing is resolved here."""
 
-import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 from interceptors.errors import InvalidTargetError
-from interceptors.kinds import InterceptorOrKey, location, name_of
+from interceptors.kinds import InterceptorOrKey, function_behind, is_function, location, name_of
 
 __all__ = [
     "GlobalOptions",
     "Metadata",
     "annotations_of",
     "class_levels",
-    "function_of",
     "metadata_of",
     "method_levels",
     "record",
@@ -50,16 +48,9 @@ class Metadata:
 _EMPTY = Metadata()
 
 
-def function_of(target: object) -> Any:
-    """The object that carries the metadata: the function of a static, class or bound method, else the object itself."""
-    if isinstance(target, staticmethod | classmethod) or inspect.ismethod(target):
-        return target.__func__
-    return target
-
-
 def metadata_of(target: object) -> Metadata:
     """What was recorded on this very class or function; nothing is inherited."""
-    target = function_of(target)
+    target = function_behind(target)
     if isinstance(target, type):
         found = vars(target).get(_ATTRIBUTE, _EMPTY)
     else:
@@ -72,8 +63,8 @@ def record(decorator: str, target: object, **changes: Any) -> None:
 
     Raises InvalidTargetError for what is neither, a property above all.
     """
-    holder = function_of(target)
-    if not (isinstance(holder, type) or inspect.isfunction(holder)) or inspect.ismethod(target):
+    holder = function_behind(target)
+    if not (isinstance(holder, type) or is_function(target)):
         what = "a property" if isinstance(target, property) else f"{type(target).__name__!r} objects"
         raise InvalidTargetError(
             f"@{decorator} cannot be used on {what}: {name_of(target)} ({location(target)}). "

@@ -27,6 +27,11 @@ def is_generator(function: Any) -> bool:
     return any(test(f) for f in (function, inner) for test in (inspect.isgeneratorfunction, inspect.isasyncgenfunction))
 
 
+def _short_name(function: object) -> str:
+    """The name of a function, else of its class, as FastAPI names endpoints."""
+    return getattr(function, "__name__", None) or type(function).__name__
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class Target:
@@ -56,10 +61,11 @@ class Target:
             return cls.method(target if isinstance(target, type) else type(target), method)
         if inspect.ismethod(target) and not isinstance(target.__self__, type):
             return cls(target.__name__, target, type(target.__self__))
+        name = _short_name(target)
         if inspect.isroutine(target) or isinstance(target, partial):
-            return cls(getattr(target, "__name__", type(target).__name__), target)
-        if callable(target):  # an object with `__call__`, by the name that FastAPI gives it
-            return cls(type(target).__name__, target.__call__)
+            return cls(name, target)
+        if callable(target):
+            return cls(name, target.__call__)
         raise InvalidTargetError(f"{name_of(target)} is no function; give the name of a method, too.", target)
 
     @classmethod

@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from interceptors.context import InvocationSource, current
 from interceptors.errors import InvalidTargetError
-from interceptors.kinds import is_async, location
+from interceptors.kinds import function_behind, is_async, location
 from interceptors.metadata import method_levels
 from interceptors.plan import Plan, is_generator
 
@@ -112,7 +112,7 @@ def _is_own(cls: type, name: str) -> bool:
 
 def _is_intercepted(owner: type, name: str, raw: Any) -> bool:
     """Public `async def` methods are; a decorated method that cannot be is refused, not passed by in silence."""
-    function = raw.__func__ if isinstance(raw, staticmethod | classmethod) else raw
+    function = function_behind(raw)
     if not inspect.isroutine(function):
         return False
     if is_async(function):

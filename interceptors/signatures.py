@@ -99,7 +99,8 @@ def read_constructor(cls: type) -> TargetSignature:
     except ValueError:  # a builtin without a signature takes nothing that we could give
         return TargetSignature([], [], None)
     module = sys.modules.get(cls.__module__)
-    namespace = getattr(inspect.unwrap(cls.__init__), "__globals__", vars(module) if module else {})
+    constructor: Any = inspect.getattr_static(cls, "__init__")
+    namespace = getattr(inspect.unwrap(constructor), "__globals__", vars(module) if module else {})
     return split(list(signature.parameters.values()), namespace, None)
 
 
@@ -148,17 +149,14 @@ def _marker_of(default: Any, annotation: Any) -> Any:
     return None
 
 
-def _is_marker(candidate: Any) -> bool:
+def _is_marker(candidate: object) -> bool:
     return getattr(type(candidate), "__IS_MARKER__", False) is True
 
 
 def _parts(annotation: Any) -> Iterator[Any]:
     """An annotation, the members of its union and its metadata, aliases looked through."""
     if type(annotation).__name__ == "TypeAliasType":
-        try:
-            annotation = annotation.__value__
-        except NameError:  # a `type` statement over a name that exists only under TYPE_CHECKING
-            return
+        annotation = annotation.__value__
     if isinstance(annotation, str | ForwardRef):
         text = annotation if isinstance(annotation, str) else annotation.__forward_arg__
         annotation = _Unknown(text.rpartition(".")[2])

@@ -183,7 +183,11 @@ def override_interceptor(_entered: Any) -> Callable[[InterceptorRegistry, Interc
 @pytest.fixture
 def without_interceptors(_entered: Any) -> Callable[..., None]:
     """`without`, until the end of the test."""
-    return lambda registry, *interceptors: _entered(without(registry, *interceptors))
+
+    def leave_out(registry: InterceptorRegistry, *interceptors: InterceptorOrKey) -> None:
+        _entered(without(registry, *interceptors))
+
+    return leave_out
 
 
 @pytest.fixture

@@ -94,10 +94,12 @@ def _combined(router: Mapping[str, Any], route: Mapping[str, Any]) -> dict[str, 
     """A router's options and a route's, put together as FastAPI does when it includes a router."""
     combined = dict(route)
     for name in ("tags", "dependencies", "callbacks"):
-        if values := [*(router.get(name) or ()), *(route.get(name) or ())]:
+        values: list[Any] = [*(router.get(name) or ()), *(route.get(name) or ())]
+        if values:
             combined[name] = values
     for name in ("responses", "form_limits"):
-        if mapping := {**(router.get(name) or {}), **(route.get(name) or {})}:
+        mapping: dict[Any, Any] = {**(router.get(name) or {}), **(route.get(name) or {})}
+        if mapping:
             combined[name] = mapping
     combined["deprecated"] = route.get("deprecated") or router.get("deprecated")
     combined["include_in_schema"] = route.get("include_in_schema", True) and router.get("include_in_schema", True)

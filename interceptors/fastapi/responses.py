@@ -6,6 +6,7 @@ drops the injected background tasks when that one has tasks. The copy that is se
 
 from copy import copy
 from functools import cache
+from typing import Any
 
 from starlette.background import BackgroundTask, BackgroundTasks
 from starlette.responses import Response
@@ -26,7 +27,8 @@ def merged(response: Response, injected: Response) -> Response:
     if response.background is not None:
         # FastAPI gives its tasks only to a response that has none, so the response's own step aside until then.
         result.background = None
-        result.__class__ = _with_own_tasks(type(response))
+        cls: Any = type(response)
+        result.__class__ = _with_own_tasks(cls)
         result.__dict__["_own_tasks"] = response.background
     return result
 
@@ -37,14 +39,12 @@ def add_tasks(response: Response, tasks: BackgroundTask | None) -> None:
         response.background = tasks if response.background is None else BackgroundTasks([response.background, tasks])
 
 
-@cache
-def _with_own_tasks(cls: type[Response]) -> type[Response]:
-    """The same class, with tasks that run after those of FastAPI. Cached per class, like a class statement."""
+@cache  # per class, as a class statement would be
+def _with_own_tasks(cls: Any) -> type[Response]:
+    """The same class, with tasks that run after those of FastAPI."""
 
-    class WithOwnTasks(cls):  # type: ignore[valid-type, misc]
-        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-            await super().__call__(scope, receive, send)
-            await self._own_tasks()
+    async def call(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
+        await cls.__call__(self, scope, receive, send)
+        await self._own_tasks()
 
-    WithOwnTasks.__name__, WithOwnTasks.__qualname__ = cls.__name__, cls.__qualname__
-    return WithOwnTasks
+    return type(cls.__name__, (cls,), {"__call__": call, "__module__": cls.__module__})

@@ -9,8 +9,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.routing import BaseRoute
-
 from interceptors.context import InvocationContext, InvocationSource
 
 __all__ = ["ROUTE", "RouteContext", "RouteValue", "all_routes", "exit_stack"]
@@ -59,7 +57,7 @@ def _route_value(scope: Any) -> RouteValue:
     )
 
 
-def all_routes(routes: Sequence[BaseRoute]) -> Iterator[Any]:
+def all_routes(routes: Sequence[Any]) -> Iterator[Any]:
     """Every route of an application with its full path, those of included routers in their inclusions."""
     for route in routes:
         if hasattr(route, "effective_route_contexts"):

@@ -1,6 +1,6 @@
 """Checks at start-up: after the application's own lifespan has started, or else before the first request."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,7 +15,7 @@ def check_in_lifespan(router: APIRouter, check: Callable[[], None]) -> None:
     lifespan = router.lifespan_context
 
     @asynccontextmanager
-    async def checked(app: Any) -> AsyncIterator[Any]:
+    async def checked(app: Any) -> AsyncGenerator[Any]:
         async with lifespan(app) as state:
             check()
             yield state

@@ -29,6 +29,7 @@ __all__ = ["StreamContext", "answered", "stream_endpoint", "stream_target"]
 
 _ANSWER = "interceptors.answer"
 _SECONDS_TO_CLOSE = 5.0
+_ITERATORS: Any = (Iterator, list)
 
 
 class StreamContext(RouteContext):
@@ -101,10 +102,13 @@ def answered(
 
 def _step_of(result: Any, target: Target) -> Callable[[], Any]:
     """How to get the next item of what left the chain. Raises TypeError for what is no iterator."""
+    items: AsyncIterator[Any]
     if hasattr(result, "__aiter__"):
-        return aiter(result).__anext__
-    if isinstance(result, Iterator | list):
-        return iterate_in_threadpool(result).__anext__
+        items = aiter(result)
+        return items.__anext__
+    if isinstance(result, _ITERATORS):
+        items = iterate_in_threadpool(result)
+        return items.__anext__
     raise TypeError(
         f"The chain of {target.title} gave {type(result).__name__!r}; the handler is a generator, so a layer returns "
         f"what `next()` gave, another iterator, a list or a Response."

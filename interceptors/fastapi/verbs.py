@@ -15,8 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
 from interceptors.errors import InvalidTargetError
-from interceptors.kinds import location, name_of
-from interceptors.metadata import function_of
+from interceptors.kinds import function_behind, is_function, location, name_of
 
 __all__ = [
     "RouteRecord",
@@ -121,14 +120,14 @@ def given(function: Any, values: Mapping[str, Any], *without: str) -> dict[str, 
 
 def routes_of(function: object) -> tuple[RouteRecord, ...]:
     """The routes that were recorded on a method itself, in the order of registration."""
-    found: tuple[RouteRecord, ...] = getattr(function_of(function), _ATTRIBUTE, ())
+    found: tuple[RouteRecord, ...] = getattr(function_behind(function), _ATTRIBUTE, ())
     return found
 
 
 def _recorder(path: str, verb: str | None, options: Mapping[str, Any]) -> Callable[[T], T]:
     def decorate(target: T) -> T:
-        function = function_of(target)
-        if not inspect.isfunction(function):
+        function = function_behind(target)
+        if not is_function(target):
             raise InvalidTargetError(
                 f"A route decorator cannot be used on {name_of(target)} ({location(target)}); put it on a method.",
                 target,
