@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint types architecture coverage bench check clean
+.PHONY: run test lint types architecture coverage wheel lowest bench check clean
 
 # Set-up happens once, and again when pyproject.toml changes.
 .venv/ready: pyproject.toml
@@ -30,6 +30,22 @@ architecture: .venv/ready
 coverage: .venv/ready
 	$(BIN)/python -m pytest -q --cov --cov-report=term-missing
 
+# The wheel holds the library and nothing else.
+wheel: .venv/ready
+	rm -rf dist
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	$(BIN)/python -c "import sys, zipfile; names = zipfile.ZipFile(sys.argv[1]).namelist(); \
+	    strays = [n for n in names if not n.startswith(('interceptors/', 'interceptors-'))]; sys.exit(f'strays: {strays}' if strays else 0)" dist/*.whl
+
+# The oldest FastAPI that we claim to support.
+.venv-lowest/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/pip install --quiet --disable-pip-version-check -e '.[dev]' 'fastapi==0.137.0'
+	@touch $@
+
+lowest: .venv-lowest/ready
+	.venv-lowest/bin/python -m pytest -q tests/integration tests/parity
+
 bench: .venv/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python -m benchmarks
@@ -37,4 +53,4 @@ bench: .venv/ready
 check: lint types architecture coverage
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	rm -rf .venv .venv-lowest dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*

@@ -76,7 +76,7 @@ class NewOrderLine(Schema):
 class NewOrder(Schema):
     """What a customer wants."""
 
-    lines: Annotated[tuple[NewOrderLine, ...], Field(min_length=1, max_length=50)]
+    lines: Annotated[list[NewOrderLine], Field(min_length=1, max_length=50)]
 
 
 class OrderLine(Schema):

@@ -226,16 +226,17 @@ class InterceptorRegistry:
 
     def _plan_of(self, target: Any, method: str, source_type: str | None) -> Plan:
         """The plan of a call by name, kept per class; not kept for a function that belongs to one object alone."""
-        owner = target if isinstance(target, type) else type(target)
-        plan = self._plans.get((owner, method, source_type))
-        if plan is not None:
-            return plan
-        if owner is not target and not hasattr(owner, method) and callable(own := getattr(target, method, None)):
-            return self._plan(Target(method, own, owner), source_type)
-        found = Target.method(owner, method)
-        if owner is target and not found.is_fixed:
-            raise InvalidTargetError(f"{found.title} is an instance method; invoke it on an instance.", owner)
-        plan = self._plans[owner, method, source_type] = self._plan(found, source_type)
+        is_class = isinstance(target, type)
+        owner: type = target if is_class else type(target)
+        key = (owner, is_class, method, source_type) if is_class else (owner, method, source_type)
+        plan = self._plans.get(key)
+        if plan is None:
+            if not hasattr(owner, method) and callable(own := getattr(target, method, None)):
+                return self._plan(Target(method, own, owner), source_type)
+            found = Target.method(owner, method)
+            if is_class and not found.is_fixed:
+                raise InvalidTargetError(f"{found.title} is an instance method; invoke it on an instance.", owner)
+            plan = self._plans[key] = self._plan(found, source_type)
         return plan
 
     def _kept_plan(self, target: Target, source_type: str) -> Plan:
@@ -275,7 +276,7 @@ class InterceptorRegistry:
         seen: list[str] = []
         while isinstance(interceptor, str):
             key = interceptor
-            found = self._bindings.get(key) or self._injector.provider(key)
+            found = self._bindings[key] if key in self._bindings else self._injector.provider(key)
             if found is None or key in seen:
                 remedy = "Bind it with registry.bind, or give the container such a provider."
                 raise UnknownKeyError(key, asked_by(), [*self._bindings, *self._injector.keys()], remedy)

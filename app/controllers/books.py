@@ -7,10 +7,9 @@ from dependency_injector.wiring import Provide
 from fastapi import Depends, Query, status
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.interceptors.changing_books import changing_books
 from app.interceptors.conceal_cost import conceal_cost
-from app.interceptors.forget_answers import ForgetAnswers
 from app.interceptors.tidy_search import tidy_search
-from app.interceptors.transaction import Transaction
 from app.repositories.books import BookRepository
 from app.schemas import Book, BookId, BookPage, NewBook, problems
 from app.security import bearer
@@ -52,7 +51,7 @@ class BookController:
 
     @post("", status_code=status.HTTP_201_CREATED, responses=problems(401, 403, 409))
     @annotate(roles=["clerk"])
-    @intercept(ForgetAnswers, Transaction)
+    @intercept(changing_books)
     async def add(self, book: NewBook, session: Annotated[AsyncSession, Provide["session"]]) -> Book:
         """Add a book to the catalogue."""
         return await self._books.add(session, book)

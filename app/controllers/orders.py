@@ -7,8 +7,7 @@ from fastapi import Depends, status
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import NotFoundError
-from app.interceptors.forget_answers import ForgetAnswers
-from app.interceptors.transaction import Transaction
+from app.interceptors.changing_books import changing_books
 from app.repositories.orders import OrderRepository
 from app.schemas import Account, NewOrder, Order, OrderId, OrderLine, problems
 from app.security import bearer
@@ -33,7 +32,7 @@ class OrderController:
         self._stock = stock
 
     @post("", status_code=status.HTTP_201_CREATED, responses=problems(404, 409))
-    @intercept(ForgetAnswers, Transaction)
+    @intercept(changing_books)
     async def place(
         self, order: NewOrder, user: CurrentUser, session: Annotated[AsyncSession, Provide["session"]]
     ) -> Order:

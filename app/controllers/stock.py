@@ -9,8 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import NotFoundError
-from app.interceptors.forget_answers import ForgetAnswers
-from app.interceptors.transaction import Transaction
+from app.interceptors.changing_books import changing_books
 from app.repositories.books import BookRepository
 from app.schemas import Book, BookId, Delivery, Id, problems
 from app.security import bearer
@@ -46,7 +45,7 @@ class StockController:
         responses=problems(401, 403, 404),
     )
     @annotate(roles=["clerk"])
-    @intercept(ForgetAnswers, Transaction)
+    @intercept(changing_books)
     async def deliver(
         self, book_id: BookId, delivery: Delivery, session: Annotated[AsyncSession, Provide["session"]]
     ) -> Book:

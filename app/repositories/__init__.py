@@ -1,1 +1,1 @@
-"""The only modules that write queries."""
+"""Rows in the database, one module per table; what leaves here is a schema, without a session behind it."""

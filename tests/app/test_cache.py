@@ -5,8 +5,10 @@ from collections import Counter
 
 import pytest
 from httpx2 import AsyncClient
+from sqlalchemy import event
 
 from app.cache import AnswerCache
+from app.container import Container
 from app.repositories.books import BookRepository
 from app.schemas import Book
 
@@ -99,6 +101,30 @@ async def test_an_order_and_a_delivery_forget(client: AsyncClient, customer: dic
         assert [answer.headers["X-Cache"] for answer in answers] == ["miss", "hit"]
         stocks.append([answer.json()["stock"] for answer in answers])
     assert stocks == [[12, 12], [11, 11], [16, 16]]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/orders", ORDER),
+        ("/books/1/deliveries", {"quantity": 5}),
+        ("/books", {"title": "T", "author": "A", "year": 1900, "price_cents": 1, "cost_cents": 1}),
+    ],
+)
+async def test_forgetting_comes_after_the_commit(
+    client: AsyncClient,
+    clerk: dict[str, str],
+    container: Container,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    body: object,
+):
+    """Whoever reads after the cache forgot reads the new stock: the commit is done by then."""
+    happened: list[str] = []
+    event.listen(container.engine().sync_engine, "commit", lambda _: happened.append("commit"))
+    monkeypatch.setattr(AnswerCache, "forget", lambda _: happened.append("forget"))
+    assert (await client.post(path, json=body, headers=clerk)).status_code == 201
+    assert happened == ["commit", "forget"]
 
 
 async def test_concurrent_requests_ask_once(client: AsyncClient, watched: Watched):

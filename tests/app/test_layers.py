@@ -7,6 +7,9 @@ import re
 import pytest
 from httpx2 import AsyncClient
 
+from app.container import Container
+from app.controllers.books import BookController
+
 ORDER = {"lines": [{"book_id": 1, "quantity": 2}]}
 
 
@@ -100,3 +103,17 @@ async def test_concurrent_requests_keep_their_ids(
     assert {answer.status_code for answer in answers} == {201}
     assert {answer.headers["X-Request-ID"] for answer in answers} == expected
     assert {line["request_id"] for line in fields(caplog, "bookshop.audit")} == expected
+
+
+def test_the_chain_is_globals_then_class_then_method(container: Container):
+    """The groups come in their order, outside the class's layer, outside the method's; a dotted key is its provider's."""
+    chain = container.registry().explain(BookController, "search", source="route").chain
+    assert [(layer.level, layer.group or layer.key, layer.name) for layer in chain] == [
+        ("global", "request", "trace"),
+        ("global", "log", "access_log"),
+        ("global", "errors", "map_errors"),
+        ("global", "auth", "authorize"),
+        ("class", None, "conceal_cost"),
+        ("method", None, "tidy_search"),
+        ("method", "aspects.caching", "CachingInterceptor"),
+    ]
