@@ -57,13 +57,18 @@ class Chain:
     as only a registry can resolve it. A registry takes a chain apart, and counts it as one interceptor.
     """
 
-    __slots__ = ("_run", "interceptors")
+    __slots__ = ("_interceptors", "_run")
 
     def __init__(self, interceptors: Iterable[InterceptorOrKey] = ()) -> None:
-        self.interceptors: tuple[InterceptorOrKey, ...] = tuple(interceptors)
-        for interceptor in self.interceptors:
+        self._interceptors: tuple[InterceptorOrKey, ...] = tuple(interceptors)
+        for interceptor in self._interceptors:
             check_interceptor(interceptor)
         self._run: Step | None = None
+
+    @property
+    def interceptors(self) -> tuple[InterceptorOrKey, ...]:
+        """What it is made of, outermost first."""
+        return self._interceptors
 
     def __call__(self, ctx: Any, next: Next) -> Awaitable[Any]:
         run = self._run

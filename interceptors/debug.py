@@ -12,7 +12,7 @@ __all__ = ["warn_of_forgotten_return"]
 
 def warn_of_forgotten_return() -> Callable[[Any, InterceptorFunction], InterceptorFunction]:
     """Report each interceptor once that returned `None` while the layer inside returned a value."""
-    reported: set[Hashable] = set()
+    reported: dict[Hashable, object] = {}  # with the object, as an id is free again when its object is gone
 
     def watch(interceptor: Any, function: InterceptorFunction) -> InterceptorFunction:
         async def run(ctx: Any, next: Next) -> Any:
@@ -25,7 +25,7 @@ def warn_of_forgotten_return() -> Callable[[Any, InterceptorFunction], Intercept
 
             result = await function(ctx, seen)
             if result is None and inner is not None and identity(interceptor) not in reported:
-                reported.add(identity(interceptor))
+                reported[identity(interceptor)] = interceptor
                 _warn(interceptor, ctx)
             return result
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from interceptors.kinds import InterceptorOrKey, file_and_line, identity, location, name_of
+from interceptors.kinds import InterceptorOrKey, file_and_line, identity, is_provider, location, name_of
 from interceptors.metadata import Metadata, class_levels, metadata_of, method_levels
 
 __all__ = ["Candidate", "Explanation", "GlobalEntry", "Resolve", "find_candidates"]
@@ -64,7 +64,8 @@ class Candidate:
         return file_and_line(self._source())
 
     def _source(self) -> Any:
-        return getattr(self.interceptor, "provides", None) or self.interceptor
+        provides = getattr(self.interceptor, "provides", None) if is_provider(self.interceptor) else None
+        return provides or self.interceptor
 
 
 @dataclass(frozen=True, slots=True)

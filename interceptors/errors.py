@@ -10,10 +10,17 @@
     |- OutsideInvocationError (RuntimeError)    `InvocationBindings` where no invocation runs
     |- UserNotResolvedError (RuntimeError)      the current user was asked synchronously before it was known
     |- AlreadyInstalledError (RuntimeError)     an application has one registry
-    `- UnreachedInterceptorError (RuntimeError) a decorated route that no chain reaches
+    |- UnreachedInterceptorError (RuntimeError) a decorated route that no chain reaches
+    |- InvalidHookError (TypeError)             what was registered is no hook
+    |- InvalidPatternError (ValueError)         a pattern of remoting hooks that could never match
+    |- InvalidArgumentError (ValueError)        an argument that a hook assigned does not fit the method
+    |- HookError (RuntimeError)                 a hook called `next` with something that is no exception
+    `- ForgottenNextError (TimeoutError)        a hook with `next` never called it
 
     InterceptorWarning (UserWarning)
     |- ForgottenReturnWarning                   a layer lost the result of the layer inside
+    |- DoubleCompletionWarning                  a hook completed twice; the second signal is ignored
+    |- IgnoredAssignmentWarning                 a hook assigned what cannot be assigned
     `- UnreachedRouteWarning                    plain routes that a global interceptor misses
 
 Each error is also the builtin that fits, carries its facts as attributes, and ends with what to write instead.
@@ -21,15 +28,23 @@ Each error is also the builtin that fits, carries its facts as attributes, and e
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from typing import Any
 
 __all__ = [
     "AlreadyInstalledError",
+    "DoubleCompletionWarning",
+    "ForgottenNextError",
     "ForgottenReturnWarning",
     "GroupOrderError",
+    "HookError",
+    "IgnoredAssignmentWarning",
     "InjectionError",
     "InterceptorError",
     "InterceptorWarning",
+    "InvalidArgumentError",
+    "InvalidHookError",
     "InvalidInterceptorError",
+    "InvalidPatternError",
     "InvalidTargetError",
     "OutsideInvocationError",
     "TargetNotBuiltError",
@@ -112,12 +127,62 @@ class UnreachedInterceptorError(InterceptorError, RuntimeError):
         self.endpoint = endpoint
 
 
+class InvalidHookError(InterceptorError, TypeError):
+    """`hook` cannot be a hook; raised where it is registered."""
+
+    def __init__(self, message: str, hook: object) -> None:
+        super().__init__(message)
+        self.hook = hook
+
+
+class InvalidPatternError(InterceptorError, ValueError):
+    """`pattern` could never match; raised where it is registered."""
+
+    def __init__(self, message: str, pattern: str) -> None:
+        super().__init__(message)
+        self.pattern = pattern
+
+
+class InvalidArgumentError(InterceptorError, ValueError):
+    """An argument that a before hook assigned does not fit: `detail` is a list like FastAPI's, with `loc` from "args"."""
+
+    status_code = 400
+
+    def __init__(self, detail: list[dict[str, Any]]) -> None:
+        super().__init__("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in detail))
+        self.detail = detail
+
+
+class HookError(InterceptorError, RuntimeError):
+    """A hook called `next(value)` with a `value` that is no exception."""
+
+    def __init__(self, value: object) -> None:
+        super().__init__(str(value))
+        self.value = value
+
+
+class ForgottenNextError(InterceptorError, TimeoutError):
+    """`hook` takes `next` and neither called it nor returned an awaitable in time."""
+
+    def __init__(self, message: str, hook: object) -> None:
+        super().__init__(message)
+        self.hook = hook
+
+
 class InterceptorWarning(UserWarning):
     """The base of every warning that the library gives."""
 
 
 class ForgottenReturnWarning(InterceptorWarning):
     """A layer returned `None` although the layer inside it returned a value."""
+
+
+class DoubleCompletionWarning(InterceptorWarning):
+    """A hook completed twice. The second signal is ignored; an error that is ignored so is the `__cause__`."""
+
+
+class IgnoredAssignmentWarning(InterceptorWarning):
+    """A hook assigned an attribute whose assignment has no effect, as in LoopBack."""
 
 
 class UnreachedRouteWarning(InterceptorWarning):

@@ -7,6 +7,7 @@ Every injected parameter becomes one plain function `ctx -> value`, compiled at 
 import inspect
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from inspect import Parameter
 from typing import Any, TypeAlias
 
@@ -24,17 +25,17 @@ Getter: TypeAlias = Callable[[InvocationContext], Any]
 
 
 class Pending:
-    """A value that has to be awaited first."""
+    """A value that has to be awaited first: `start` begins to, so that one which nobody wants leaves nothing behind."""
 
-    __slots__ = ("value",)
+    __slots__ = ("start",)
 
-    def __init__(self, value: Awaitable[Any]) -> None:
-        self.value = value
+    def __init__(self, start: Callable[[], Awaitable[Any]]) -> None:
+        self.start = start
 
 
 async def settle(value: Any) -> Any:
     """The value itself, awaited if it is pending."""
-    return await value.value if type(value) is Pending else value
+    return await value.start() if type(value) is Pending else value
 
 
 def _request() -> Any:
@@ -224,7 +225,7 @@ class Injector:
                 await ctx.current_user()
                 return await settle(_value_of(provider))
 
-            return lambda ctx: Pending(after_user(ctx))
+            return lambda ctx: Pending(partial(after_user, ctx))
         return lambda ctx: _value_of(provider)
 
     def _bound_keys(self, ctx: InvocationContext | None = None) -> list[str]:
@@ -250,7 +251,7 @@ def _builder(cls: type, getters: list[tuple[str, Getter]]) -> Getter:
         for name, get in getters:
             value = values[name] = get(ctx)
             pending = pending or type(value) is Pending
-        return Pending(_build_later(cls, values)) if pending else cls(**values)
+        return Pending(partial(_build_later, cls, values)) if pending else cls(**values)
 
     return build
 
@@ -262,7 +263,7 @@ async def _build_later(cls: type, values: dict[str, Any]) -> Any:
 def _value_of(provider: providers.Provider[Any]) -> Any:
     value: Any = provider()
     is_async = isinstance(value, _FUTURE) and provider.is_async_mode_enabled()
-    return Pending(value) if is_async else value
+    return Pending(lambda: value) if is_async else value
 
 
 def _needs_user(provider: Any) -> bool:

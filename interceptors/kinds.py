@@ -23,6 +23,7 @@ __all__ = [
     "identity",
     "is_async",
     "is_function",
+    "is_partial",
     "is_provider",
     "location",
     "name_of",
@@ -55,6 +56,11 @@ def is_async(function: object) -> bool:
     return inspect.iscoroutinefunction(function) or (
         callable(function) and inspect.iscoroutinefunction(inspect.unwrap(function))
     )
+
+
+def is_partial(candidate: object) -> bool:
+    """Is it a `functools.partial`?"""
+    return isinstance(candidate, partial)
 
 
 def is_provider(candidate: object) -> bool:

@@ -1,9 +1,10 @@
 """What is fixed per (class, method, source type): the folded chain, the call of the target, the context's class."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from inspect import Parameter
 from typing import Any, TypeAlias, final
 
 from interceptors.arguments import Arguments, ArgumentSpec
@@ -11,8 +12,16 @@ from interceptors.chain import Step, fold, function_of
 from interceptors.context import InvocationContext
 from interceptors.errors import InvalidTargetError, TargetNotBuiltError
 from interceptors.injection import Getter, Injector, Pending, settle
-from interceptors.kinds import InterceptorFunction, check_interceptor, is_async, is_provider, location, name_of
-from interceptors.metadata import annotations_of
+from interceptors.kinds import (
+    InterceptorFunction,
+    check_interceptor,
+    is_async,
+    is_partial,
+    is_provider,
+    location,
+    name_of,
+)
+from interceptors.metadata import Metadata, annotations_of, class_levels, metadata_of, method_levels
 from interceptors.signatures import TargetSignature, read_function
 
 __all__ = ["Finish", "Plan", "Target", "is_generator", "layer_function"]
@@ -61,11 +70,10 @@ class Target:
             return cls.method(target if isinstance(target, type) else type(target), method)
         if inspect.ismethod(target) and not isinstance(target.__self__, type):
             return cls(target.__name__, target, type(target.__self__))
-        name = _short_name(target)
-        if inspect.isroutine(target) or isinstance(target, partial):
-            return cls(name, target)
+        if inspect.isroutine(target) or is_partial(target):
+            return cls(_short_name(target), target)
         if callable(target):
-            return cls(name, target.__call__)
+            return cls("__call__", target.__call__, type(target))
         raise InvalidTargetError(f"{name_of(target)} is no function; give the name of a method, too.", target)
 
     @classmethod
@@ -91,6 +99,15 @@ class Target:
         """What is fixed about `ctx.args`."""
         signature = self.signature
         return ArgumentSpec(self.title, signature.visible, (p.parameter.name for p in signature.injected))
+
+    @property
+    def declarations(self) -> Iterator[Metadata]:
+        """What was recorded on it, on its class and on their bases."""
+        if self.owner is None:
+            yield metadata_of(self.function)
+        else:
+            yield from (found for _, found in class_levels(self.owner))
+            yield from (found for _, found in method_levels(self.owner, self.name))
 
     @property
     def title(self) -> str:
@@ -169,7 +186,7 @@ class Plan:
             return lambda ctx: target.function
 
         async def later(ctx: InvocationContext, instance: Pending) -> Any:
-            ctx._target = await instance.value
+            ctx._target = await settle(instance)
             return getattr(ctx._target, name)
 
         def locate(ctx: InvocationContext) -> Any:
@@ -177,7 +194,7 @@ class Plan:
             if instance is None and build is not None:
                 instance = build(ctx)
                 if type(instance) is Pending:
-                    return Pending(later(ctx, instance))
+                    return Pending(partial(later, ctx, instance))
                 ctx._target = instance
             return getattr(instance, name)
 
@@ -188,6 +205,7 @@ class Plan:
         target = self._target
         getters = self._injector.getters(target.signature.injected, target.title, target.function)
         unpack = target.arguments.unpack
+        everything = ArgumentSpec(target.title, target.signature.parameters)
 
         def by_name(ctx: InvocationContext) -> Any:
             return (), ctx._keywords
@@ -198,13 +216,13 @@ class Plan:
             return unpack(ctx._arguments._values)
 
         def injected(ctx: InvocationContext) -> Any:
-            args, kwargs = unpack(ctx.args._values)
+            values = dict(ctx.args._values)
             pending = False
             for name, get in getters:
-                if name not in kwargs:
-                    value = kwargs[name] = get(ctx)
+                if name not in values:
+                    value = values[name] = get(ctx)
                     pending = pending or type(value) is Pending
-            return Pending(_settle_all(args, kwargs)) if pending else (args, kwargs)
+            return Pending(partial(_unpack_later, everything, values)) if pending else everything.unpack(values)
 
         if getters or (target.arguments.positional_only and not target.binds):
             return injected
@@ -233,6 +251,11 @@ class Plan:
         ctx._target = self._build(ctx)
         return ctx._target
 
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """The parameters that `ctx.args` holds, with their annotations."""
+        return {parameter.name: parameter for parameter in self._target.signature.visible}
+
     async def get(self, ctx: InvocationContext, key: str, default: Any) -> Any:
         """A key that is bound neither on the invocation nor on its request."""
         return await self._injector.get(ctx, key, default)
@@ -246,8 +269,8 @@ class Plan:
         return await self._injector.user(request)
 
 
-async def _settle_all(args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
-    return args, {name: await settle(value) for name, value in kwargs.items()}
+async def _unpack_later(spec: ArgumentSpec, values: Mapping[str, Any]) -> Any:
+    return spec.unpack({name: await settle(value) for name, value in values.items()})
 
 
 async def _call_later(ctx: InvocationContext, function: Any, arguments: Any, finish: Finish) -> Any:
@@ -294,7 +317,7 @@ def _built(build: Getter) -> InterceptorFunction:
 
 
 async def _run_later(interceptor: Pending, ctx: InvocationContext, next: Any) -> Any:
-    return await _function_of_built(await interceptor.value)(ctx, next)
+    return await _function_of_built(await settle(interceptor))(ctx, next)
 
 
 def _function_of_built(interceptor: Any) -> InterceptorFunction:

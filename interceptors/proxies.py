@@ -19,32 +19,27 @@ class Planner(Protocol):
     """What a proxy asks of its registry."""
 
     _plans: dict[Any, Plan]
-    _proxy_classes: dict[type, type]
+    _proxy_classes: dict[tuple[type, type], type]
 
     def _plan_of(self, target: Any, method: str, source_type: str | None) -> Plan: ...
 
 
 _SOURCE = InvocationSource("proxy")
 
-# Looked up on the type by Python itself, so a proxy class has to have them; `object`'s own are left to it.
 _NOT_FORWARDED = frozenset(
     {
         "__class__",
         "__class_getitem__",
         "__del__",
         "__delattr__",
-        "__dict__",
-        "__doc__",
         "__getattr__",
         "__getattribute__",
         "__init__",
         "__init_subclass__",
-        "__module__",
         "__new__",
+        "__prepare__",
         "__setattr__",
-        "__slots__",
         "__subclasshook__",
-        "__weakref__",
     }
 )
 
@@ -52,27 +47,40 @@ _NOT_FORWARDED = frozenset(
 def make_proxy(registry: Planner, target: T) -> T:
     """A stand-in for `target`, of the same type to `isinstance` and to type checkers."""
     owner = target if isinstance(target, type) else type(target)
-    proxy_class = registry._proxy_classes.get(owner)
+    key = (owner, type(target))
+    proxy_class = registry._proxy_classes.get(key)
     if proxy_class is None:
-        proxy_class = registry._proxy_classes[owner] = _proxy_class(registry, owner, type(target))
+        proxy_class = registry._proxy_classes[key] = _proxy_class(registry, owner, type(target))
     return cast("T", proxy_class(target))
 
 
 def _proxy_class(registry: Planner, owner: type, seen_as: type) -> type:
     namespace: dict[str, Any] = {
         "__slots__": ("_Proxy__target", "__weakref__"),
-        "__class__": property(lambda self: seen_as),
+        "__class__": property(lambda _: seen_as),
         "__doc__": owner.__doc__,
         "__module__": owner.__module__,
     }
     for name in dir(owner):
         raw = inspect.getattr_static(owner, name)
         if not name.startswith("_") and _is_intercepted(owner, name, raw):
-            namespace[name] = _intercepted_method(registry, owner, name, getattr(owner, name))
+            namespace[name] = _intercepted_method(registry, owner, name, raw)
+    # Python looks special methods up on the type, so the proxy's class has those that are not `object`'s.
     for name in dir(seen_as):
-        if name.startswith("__") and name.endswith("__") and name not in _NOT_FORWARDED and _is_own(seen_as, name):
-            namespace[name] = _forwarded(name)
+        raw = inspect.getattr_static(seen_as, name, None)
+        if _is_special(name) and raw is not inspect.getattr_static(object, name, _ABSENT):
+            if raw is None:  # `__hash__ = None` says that there is none
+                namespace[name] = None
+            elif callable(raw):
+                namespace[name] = _forwarded(name)
     return type(owner.__name__, (_Proxy,), namespace)
+
+
+_ABSENT = object()
+
+
+def _is_special(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__") and name not in _NOT_FORWARDED
 
 
 class _Proxy:
@@ -101,13 +109,12 @@ class _Proxy:
     def __dir__(self) -> list[str]:
         return dir(_target_of(self))
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _target_of(self).__reduce_ex__(protocol)  # a copy is a copy of the object
+
 
 def _target_of(proxy: Any) -> Any:
     return proxy._Proxy__target
-
-
-def _is_own(cls: type, name: str) -> bool:
-    return getattr(cls, name) is not getattr(object, name, None)
 
 
 def _is_intercepted(owner: type, name: str, raw: Any) -> bool:
@@ -127,10 +134,9 @@ def _is_intercepted(owner: type, name: str, raw: Any) -> bool:
     return False
 
 
-def _intercepted_method(registry: Planner, owner: type, name: str, function: Any) -> Any:
+def _intercepted_method(registry: Planner, owner: type, name: str, raw: Any) -> Any:
     plans, key = registry._plans, (owner, name, _SOURCE.type)
 
-    @wraps(function)
     async def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         # What `registry.invoke` does; awaiting that one would cost a second frame, at every resume, too.
         target = _target_of(self)
@@ -149,12 +155,22 @@ def _intercepted_method(registry: Planner, owner: type, name: str, function: Any
         finally:
             current.reset(token)
 
+    wraps(function_behind(raw))(method)
+    if _is_static(raw):  # as a method of the proxy it has a `self`, which its signature must show
+        signature = inspect.signature(function_behind(raw))
+        itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+        method.__signature__ = signature.replace(parameters=[itself, *signature.parameters.values()])  # type: ignore[attr-defined]
     return method
+
+
+def _is_static(raw: object) -> bool:
+    return isinstance(raw, staticmethod)
 
 
 def _forwarded(name: str) -> Any:
     def special(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        return getattr(_target_of(self), name)(*args, **kwargs)
+        target = _target_of(self)
+        return getattr(type(target), name)(target, *args, **kwargs)
 
     special.__name__ = name
     return special

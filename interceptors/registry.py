@@ -62,7 +62,7 @@ class InterceptorRegistry:
         self._globals: list[GlobalEntry] = []
         self._sorted_globals: tuple[GlobalEntry, ...] = ()
         self._plans: dict[Any, Plan] = {}
-        self._proxy_classes: dict[type, type] = {}
+        self._proxy_classes: dict[tuple[type, type], type] = {}
         self._wrappers: list[Wrapper] = [warn_of_forgotten_return()] if debug else []
         self._replaced: dict[Hashable, InterceptorOrKey | None] = {}
         order_groups((), self.ordered_groups)
@@ -262,12 +262,14 @@ class InterceptorRegistry:
             self._sorted_globals, target.owner, target.name, target.function, source_type, self._resolve
         )
 
-    def _parts(self, interceptor: Any) -> Iterator[Any]:
+    def _parts(self, interceptor: Any, within: frozenset[Hashable] = frozenset()) -> Iterator[Any]:
         """Take a chain apart, its keys resolved; leave out or replace what a test has overridden."""
-        interceptor = self._replaced.get(identity(interceptor), interceptor)
-        if isinstance(interceptor, Chain):
+        key = identity(interceptor)
+        if key in self._replaced and key not in within:  # what replaces it may run it in turn
+            yield from self._parts(self._replaced[key], within | {key})
+        elif isinstance(interceptor, Chain):
             for part in interceptor.interceptors:
-                yield from self._parts(self._resolve(part, lambda: repr(interceptor)))
+                yield from self._parts(self._resolve(part, lambda: repr(interceptor)), within)
         elif interceptor is not None:
             yield interceptor
 

@@ -43,6 +43,8 @@ class InjectedParameter:
 class TargetSignature:
     """A signature taken apart. `visible` holds what a caller or FastAPI gives, annotations evaluated where they can be."""
 
+    parameters: list[Parameter]
+    """All of them, as they are declared."""
     visible: list[Parameter]
     injected: list[InjectedParameter]
     return_annotation: Any
@@ -97,7 +99,7 @@ def read_constructor(cls: type) -> TargetSignature:
     try:
         signature = inspect.signature(cls)
     except ValueError:  # a builtin without a signature takes nothing that we could give
-        return TargetSignature([], [], None)
+        return TargetSignature([], [], [], None)
     module = sys.modules.get(cls.__module__)
     constructor: Any = inspect.getattr_static(cls, "__init__")
     namespace = getattr(inspect.unwrap(constructor), "__globals__", vars(module) if module else {})
@@ -116,7 +118,7 @@ def split(parameters: list[Parameter], namespace: dict[str, Any], return_annotat
         else:
             injected.append(InjectedParameter(parameter, marker))
     returned, exact = _evaluate(return_annotation, namespace)
-    return TargetSignature(visible, injected, returned if exact else return_annotation)
+    return TargetSignature(parameters, visible, injected, returned if exact else return_annotation)
 
 
 def _evaluate(annotation: Any, namespace: dict[str, Any]) -> tuple[Any, bool]:

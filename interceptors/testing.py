@@ -50,7 +50,7 @@ def make_context(
     else:
         call = Target.of(target, method)
     ctx = Plan(call, (), registry._injector).context_class()
-    ctx._target = call.function if method is None else target
+    ctx._target = None if method is None else target
     ctx._source = source
     ctx._request = request
     ctx._response = response

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from interceptors.context import InvocationContext, RequestState, current
 from interceptors.fastapi.responses import merged
 from interceptors.fastapi.sources import ROUTE, RouteContext
+from interceptors.fastapi.statuses import raise_status
 from interceptors.kinds import is_async
 from interceptors.plan import Plan, Target
 from interceptors.registry import InterceptorRegistry
@@ -77,6 +78,9 @@ def http_endpoint(registry: InterceptorRegistry, target: Target) -> Callable[...
         token = current.set(ctx)
         try:
             result = await plan.run(ctx)
+        except Exception as error:
+            raise_status(error, _interceptors_request.scope)
+            raise
         finally:
             current.reset(token)
         return merged(result, _interceptors_response) if isinstance(result, Response) else result
@@ -98,6 +102,8 @@ def mark(function: Any, endpoint: Endpoint, parameters: list[Parameter], *, wrap
     keyword_only = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in parameters]
     function.__signature__ = inspect.Signature(keyword_only, return_annotation=target.signature.return_annotation)
     function.__name__ = target.name
+    if target.owner is not None and target.name == "__call__":  # FastAPI calls an object by the name of its class
+        function.__name__ = target.owner.__name__
     function.__qualname__ = getattr(handler, "__qualname__", target.name) if target.owner is None else target.title
     function.__module__ = getattr(handler, "__module__", None) or __name__
     function.__doc__ = handler.__doc__

@@ -16,7 +16,7 @@ from interceptors.fastapi.routes import endpoint_for, intercepted_route
 from interceptors.fastapi.sources import ROUTE, all_routes
 from interceptors.fastapi.startup import check_before_first_request, check_in_lifespan
 from interceptors.kinds import location, name_of
-from interceptors.metadata import class_levels, metadata_of
+from interceptors.plan import Target
 from interceptors.registry import InterceptorRegistry
 
 __all__ = ["check_routes", "install"]
@@ -124,9 +124,10 @@ def check_routes(app: FastAPI, registry: InterceptorRegistry) -> None:
         if endpoint is not None:
             endpoint.plan()
         elif isinstance(getattr(route, "original_route", route), APIRoute | APIWebSocketRoute):
-            if _is_decorated(handler):
+            declarations = list(Target.of(handler, None).declarations)
+            if any(found.intercepts for found in declarations):
                 raise _unreached(route, handler)
-            if not metadata_of(handler).skips_all:
+            if not any(found.skips_all for found in declarations):
                 missed.append(f"{_title(route)} ({name_of(handler)}, {location(handler)})")
     if missed and any(entry.applies_to(ROUTE) for entry in registry._globals):
         warnings.warn(
@@ -136,12 +137,6 @@ def check_routes(app: FastAPI, registry: InterceptorRegistry) -> None:
             UnreachedRouteWarning,
             stacklevel=2,
         )
-
-
-def _is_decorated(handler: Any) -> bool:
-    if inspect.ismethod(handler) and any(found.intercepts for _, found in class_levels(type(handler.__self__))):
-        return True
-    return bool(metadata_of(handler).intercepts)
 
 
 def _unreached(route: Any, handler: Any) -> UnreachedInterceptorError:

@@ -22,6 +22,7 @@ from interceptors.context import InvocationContext, current
 from interceptors.fastapi.endpoint import Endpoint, hidden_parameters, mark
 from interceptors.fastapi.responses import add_tasks, merged
 from interceptors.fastapi.sources import RouteContext, exit_stack
+from interceptors.fastapi.statuses import raise_status
 from interceptors.plan import Target
 from interceptors.registry import InterceptorRegistry
 
@@ -66,6 +67,9 @@ def stream_endpoint(registry: InterceptorRegistry, target: Target) -> Callable[.
         token = current.set(ctx)
         try:
             result = await plan.run(ctx)
+        except Exception as error:
+            raise_status(error, _interceptors_request.scope)
+            raise
         finally:
             current.reset(token)
         scope = _interceptors_request.scope

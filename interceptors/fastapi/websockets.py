@@ -14,6 +14,7 @@ from interceptors.fastapi.endpoint import Endpoint, mark, route_target
 from interceptors.kinds import is_async, location
 from interceptors.plan import Target
 from interceptors.registry import InterceptorRegistry
+from interceptors.status import status_of
 
 __all__ = ["websocket_endpoint"]
 
@@ -43,9 +44,10 @@ def websocket_endpoint(registry: InterceptorRegistry, target: Target) -> Callabl
         token = current.set(ctx)
         try:
             await plan.run(ctx)
-        except HTTPException:
+        except Exception as error:
             # FastAPI's handler would answer with a response, which a WebSocket cannot send: the client would wait.
-            await _refuse(websocket)
+            if isinstance(error, HTTPException) or status_of(error) is not None:
+                await _refuse(websocket)
             raise
         finally:
             current.reset(token)

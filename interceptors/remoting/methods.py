@@ -1,0 +1,50 @@
+"""What a call is called in LoopBack 3: `Customer.find`, `Customer.prototype.patchAttributes`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from interceptors.context import InvocationContext
+from interceptors.decorators import annotate
+from interceptors.remoting.patterns import check_name
+
+__all__ = ["RemoteMethod", "method_of", "remote_method"]
+
+F = TypeVar("F")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteMethod:
+    """The method of a remote call, as hooks see it."""
+
+    name: str
+    """The last segment: `patchAttributes`."""
+    string_name: str
+    """The whole name, which patterns match: `Customer.prototype.patchAttributes`."""
+    is_static: bool
+    """False if the last segment but one is `prototype`."""
+    model: str | None
+    """The first segment of a controller's method; None for a function route."""
+
+
+def remote_method(name: str) -> Callable[[F], F]:
+    """Name a method as LoopBack 3 did: `"findById"`, `"prototype.patchAttributes"`; a function route with its model.
+
+    Raises ValueError for empty segments or `*`.
+    """
+    check_name(name, "remote method")
+    return annotate(remote_method=name)
+
+
+def method_of(context: type[InvocationContext]) -> RemoteMethod:
+    """The remote method that a plan's contexts describe. Raises ValueError for a model's name with a wildcard."""
+    name: str = context.annotations.get("remote_method", context.method_name)
+    owner = context.target_class
+    model: str | None = None
+    if owner is not None:
+        model = str(
+            context.annotations.get("remote_model") or owner.__name__.removesuffix("Controller") or owner.__name__
+        )
+        name = f"{model}.{name}"
+    segments = name.split(".")
+    return RemoteMethod(segments[-1], name, segments[-2:-1] != ["prototype"], model)
