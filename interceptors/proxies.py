@@ -72,7 +72,7 @@ def _proxy_class(registry: Planner, owner: type, seen_as: type) -> type:
             if raw is None:  # `__hash__ = None` says that there is none
                 namespace[name] = None
             elif callable(raw):
-                namespace[name] = _forwarded(name)
+                namespace[name] = _forwarded(seen_as, name)
     return type(owner.__name__, (_Proxy,), namespace)
 
 
@@ -167,10 +167,9 @@ def _is_static(raw: object) -> bool:
     return isinstance(raw, staticmethod)
 
 
-def _forwarded(name: str) -> Any:
+def _forwarded(seen_as: type, name: str) -> Any:
     def special(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        target = _target_of(self)
-        return getattr(type(target), name)(target, *args, **kwargs)
+        return getattr(seen_as, name)(_target_of(self), *args, **kwargs)
 
     special.__name__ = name
     return special
