@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.cache import AnswerCache
 from app.database import create_engine
+from app.hooks import hooks
 from app.interceptors.caching import CachingInterceptor
 from app.repositories.accounts import AccountRepository
 from app.repositories.books import BookRepository
@@ -15,13 +16,14 @@ from app.settings import Settings
 from interceptors import InterceptorRegistry
 
 # Outermost first.
-GROUPS = ("request", "log", "errors", "auth")
+GROUPS = ("request", "log", "errors", "auth", "remoting")
 
 
 def build_registry(container: containers.Container, authenticate: Authenticator) -> InterceptorRegistry:
     """Make the registry, with the global interceptors of `app.interceptors`."""
     registry = InterceptorRegistry(container, ordered_groups=GROUPS, current_user=authenticate)
     registry.discover("app.interceptors")
+    registry.add_global(hooks, group="remoting", source="route")
     return registry
 
 

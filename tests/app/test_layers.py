@@ -113,6 +113,7 @@ def test_the_chain_is_globals_then_class_then_method(container: Container):
         ("global", "log", "access_log"),
         ("global", "errors", "map_errors"),
         ("global", "auth", "authorize"),
+        ("global", "remoting", "RemoteHooks"),
         ("class", None, "conceal_cost"),
         ("method", None, "tidy_search"),
         ("method", "aspects.caching", "CachingInterceptor"),
