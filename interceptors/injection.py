@@ -147,7 +147,7 @@ class Injector:
         signature = read_constructor(cls)
         for parameter in signature.visible:
             self._check_not_injected(cls, role, parameter)
-        getters = self.getters(signature.injected, cls.__qualname__, cls)
+        getters = self.getters(signature.injected, f"{cls.__qualname__}.__init__", cls)
         return (_builder(cls, getters) if getters else lambda ctx: cls()), bool(getters)
 
     def getters(self, injected: list[InjectedParameter], owner: str, where: object) -> list[tuple[str, Getter]]:
