@@ -69,7 +69,7 @@ class ArgumentSpec:
         extra = by_name.pop(self.variable, ()) if self.variable is not None else ()
         for name in self.positional:
             if name not in by_name and extra:
-                raise TypeError(f"{self.owner}() missing a required argument: {name!r}")
+                raise TypeError(f"{self.owner}() missing 1 required positional argument: {name!r}")
             if name not in by_name or not (extra or name in self.positional_only):
                 break
             args.append(by_name.pop(name))

@@ -171,7 +171,8 @@ def _in_group(group: str) -> Callable[[Candidate], bool]:
 
 
 def _is_item(item: InterceptorOrKey, same: Hashable) -> Callable[[Candidate], bool]:
-    return lambda candidate: candidate.identity == same or (candidate.key is not None and candidate.key == item)
+    key = item if isinstance(item, str) else None
+    return lambda candidate: candidate.identity == same or (key is not None and candidate.key == key)
 
 
 def _known_identity(item: InterceptorOrKey, resolve: Resolve) -> Hashable:

@@ -5,7 +5,6 @@ Every injected parameter becomes one plain function `ctx -> value`, compiled at 
 """
 
 import inspect
-from asyncio import Future
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from inspect import Parameter
@@ -235,8 +234,6 @@ class Injector:
 
 _BIND_IT = "Give the container such a provider, or bind the key with ctx.bind or ctx.bind_request further out."
 
-_FUTURE: Any = Future
-
 _SPECIAL_GETTERS: dict[str, Getter] = {
     "request": lambda ctx: ctx.request,
     "response": lambda ctx: ctx.response,
@@ -262,8 +259,9 @@ async def _build_later(cls: type, values: dict[str, Any]) -> Any:
 
 def _value_of(provider: providers.Provider[Any]) -> Any:
     value: Any = provider()
-    is_async = isinstance(value, _FUTURE) and provider.is_async_mode_enabled()
-    return Pending(lambda: value) if is_async else value
+    if provider.is_async_mode_enabled() and inspect.isawaitable(value):
+        return Pending(lambda: value)
+    return value
 
 
 def _needs_user(provider: Any) -> bool:

@@ -68,8 +68,9 @@ class Target:
         """A method of a class or of an object; without a name, a bound method, a function or another callable."""
         if method is not None:
             return cls.method(target if isinstance(target, type) else type(target), method)
-        if inspect.ismethod(target) and not isinstance(target.__self__, type):
-            return cls(target.__name__, target, type(target.__self__))
+        if inspect.ismethod(target):
+            holder = target.__self__
+            return cls(target.__name__, target, holder if isinstance(holder, type) else type(holder))
         if inspect.isroutine(target) or is_partial(target):
             return cls(_short_name(target), target)
         if callable(target):

@@ -68,7 +68,7 @@ def _proxy_class(registry: Planner, owner: type, seen_as: type) -> type:
     # Python looks special methods up on the type, so the proxy's class has those that are not `object`'s.
     for name in dir(seen_as):
         raw = inspect.getattr_static(seen_as, name, None)
-        if _is_special(name) and raw is not inspect.getattr_static(object, name, _ABSENT):
+        if _is_special(name) and raw is not vars(object).get(name, _ABSENT):
             if raw is None:  # `__hash__ = None` says that there is none
                 namespace[name] = None
             elif callable(raw):

@@ -132,7 +132,7 @@ class InterceptorRegistry:
         Modules named `test_*` and `conftest` are left alone; what is global already is not added again.
         Returns what was added, in the order of module names and of the lines in them.
         """
-        known = {identity(self._bindings.get(e.key or "", e.interceptor)) for e in self._globals}
+        known = {self._meaning(entry.interceptor) for entry in self._globals}
         added = [found for found in find_marked(package) if identity(found[0]) not in known]
         for interceptor, options in added:
             self.add_global(
@@ -195,9 +195,7 @@ class InterceptorRegistry:
 
     def explain(self, target: Any, method: str | None = None, source: str | None = None) -> Explanation:
         """Every interceptor declared for a method of a class, or for a function: what runs, and why the others don't."""
-        found = Target.of(target, method)
-        source_type = source.type if isinstance(source, InvocationSource) else source
-        return Explanation(found.title, source_type, tuple(self._candidates(found, source_type)))
+        return self._explain(Target.of(target, method), source.type if isinstance(source, InvocationSource) else source)
 
     def validate(self) -> None:
         """Resolve every key of the global interceptors and check every constructor.
@@ -257,6 +255,9 @@ class InterceptorRegistry:
                 layers.append(function)
         return Plan(target, layers, self._injector)
 
+    def _explain(self, target: Target, source_type: str | None) -> Explanation:
+        return Explanation(target.title, source_type, tuple(self._candidates(target, source_type)))
+
     def _candidates(self, target: Target, source_type: str | None) -> list[Candidate]:
         return find_candidates(
             self._sorted_globals, target.owner, target.name, target.function, source_type, self._resolve
@@ -287,7 +288,12 @@ class InterceptorRegistry:
         return self._injector.own(interceptor) if is_provider(interceptor) else interceptor
 
     def _is_named(self, entry: GlobalEntry, interceptor: InterceptorOrKey) -> bool:
-        if isinstance(interceptor, str):
-            return interceptor in (entry.key, entry.interceptor)
-        own = self._bindings.get(entry.key, entry.interceptor) if entry.key else entry.interceptor
-        return identity(own) == identity(interceptor)
+        named_by_key = isinstance(interceptor, str) and interceptor in (entry.key, entry.interceptor)
+        return named_by_key or self._meaning(entry.interceptor) == self._meaning(interceptor)
+
+    def _meaning(self, interceptor: InterceptorOrKey) -> Hashable:
+        """The identity of what it stands for; a key that is bound nowhere stands for itself."""
+        try:
+            return identity(self._resolve(interceptor, lambda: ""))
+        except UnknownKeyError as error:
+            return error.key

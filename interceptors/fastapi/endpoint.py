@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from interceptors.context import InvocationContext, RequestState, current
+from interceptors.effective import Explanation
 from interceptors.fastapi.responses import merged
 from interceptors.fastapi.sources import ROUTE, RouteContext
 from interceptors.fastapi.statuses import raise_status
@@ -38,6 +39,10 @@ class Endpoint:
     def plan(self) -> Plan:
         """The compiled chain; kept by the registry until it changes. Raises what is wrong with it."""
         return self.registry._kept_plan(self.target, ROUTE)
+
+    def explain(self) -> Explanation:
+        """What runs around it, and why the rest does not."""
+        return self.registry._explain(self.target, ROUTE)
 
 
 def endpoint_of(function: object) -> Endpoint | None:

@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -19,7 +19,7 @@ from interceptors.kinds import location, name_of
 from interceptors.plan import Target
 from interceptors.registry import InterceptorRegistry
 
-__all__ = ["check_routes", "install"]
+__all__ = ["check_routes", "find_problems", "install"]
 
 _ROUTER_OPTIONS = {"default", "lifespan", "on_shutdown", "on_startup", "redirect_slashes", "routes"}
 
@@ -116,27 +116,40 @@ def check_routes(app: FastAPI, registry: InterceptorRegistry) -> None:
 
     Raises UnreachedInterceptorError, or what is wrong with a chain; warns of plain routes that a global misses.
     """
-    registry.validate()
+    for problem in find_problems(app, registry):
+        if not isinstance(problem, Warning):
+            raise problem
+        warnings.warn(problem, stacklevel=2)
+
+
+def find_problems(app: FastAPI, registry: InterceptorRegistry) -> Iterator[Exception]:
+    """Everything that is wrong with the chains and routes of an application; a warning comes last."""
+    yield from _problems_of(registry.validate)
     missed: list[str] = []
     for route in all_routes(app.routes):
         handler = getattr(route, "endpoint", None)
         endpoint = endpoint_of(handler)
         if endpoint is not None:
-            endpoint.plan()
+            yield from _problems_of(endpoint.plan)
         elif isinstance(getattr(route, "original_route", route), APIRoute | APIWebSocketRoute):
             declarations = list(Target.of(handler, None).declarations)
             if any(found.intercepts for found in declarations):
-                raise _unreached(route, handler)
-            if not any(found.skips_all for found in declarations):
+                yield _unreached(route, handler)
+            elif not any(found.skips_all for found in declarations):
                 missed.append(f"{_title(route)} ({name_of(handler)}, {location(handler)})")
     if missed and any(entry.applies_to(ROUTE) for entry in registry._globals):
-        warnings.warn(
+        yield UnreachedRouteWarning(
             "These functions stand on routers that run no chain, so no global interceptor reaches them: "
             f"{'; '.join(missed)}. Make the router with `route_class=intercepted_route(registry)`, or say that it is on "
-            f"purpose with `@skip_interceptors()` on the function.",
-            UnreachedRouteWarning,
-            stacklevel=2,
+            f"purpose with `@skip_interceptors()` on the function."
         )
+
+
+def _problems_of(check: Callable[[], object]) -> Iterator[Exception]:
+    try:
+        check()
+    except Exception as error:  # noqa: BLE001 (a signature or a type of the user's may raise anything)
+        yield error
 
 
 def _unreached(route: Any, handler: Any) -> UnreachedInterceptorError:
