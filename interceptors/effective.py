@@ -111,7 +111,7 @@ def find_candidates(
     found: list[Candidate] = []
     for entry in globals_:
         candidate = _candidate("global", entry.interceptor, lambda: "a global interceptor", resolve)
-        candidate.group, candidate.key = entry.group, entry.key
+        candidate.group, candidate.key = entry.group, entry.key or candidate.key
         if not entry.applies_to(source_type):
             candidate.reason = f"source: only {', '.join(entry.source or ())}"
         elif any(other.runs and other.identity == candidate.identity for other in found):
@@ -162,17 +162,15 @@ def _skip(candidates: list[Candidate], metadata: Metadata, resolve: Resolve) -> 
     for group in metadata.skipped_groups:
         _leave_out(candidates, _in_group(group), f"skipped: @skip_interceptors(group={group!r})")
     for item in metadata.skips:
-        same = _known_identity(item, resolve)
-        _leave_out(candidates, _is_item(item, same), f"skipped: @skip_interceptors({name_of(item)})")
+        _leave_out(candidates, _is(_known_identity(item, resolve)), f"skipped: @skip_interceptors({name_of(item)})")
 
 
 def _in_group(group: str) -> Callable[[Candidate], bool]:
     return lambda candidate: candidate.group == group
 
 
-def _is_item(item: InterceptorOrKey, same: Hashable) -> Callable[[Candidate], bool]:
-    key = item if isinstance(item, str) else None
-    return lambda candidate: candidate.identity == same or (key is not None and candidate.key == key)
+def _is(same: Hashable) -> Callable[[Candidate], bool]:
+    return lambda candidate: candidate.identity == same
 
 
 def _known_identity(item: InterceptorOrKey, resolve: Resolve) -> Hashable:

@@ -64,7 +64,11 @@ def make_hook(function: Any, most: int) -> Hook:
         raise InvalidHookError(
             f"{name_of(function)} ({location(function)}) is a generator function; {remedy}", function
         )
-    parameters = list(inspect.signature(function).parameters.values())
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except ValueError:
+        message = f"{name_of(function)} ({location(function)}) does not tell its parameters; {remedy}"
+        raise InvalidHookError(message, function) from None
     needed = [p for p in parameters if p.default is Parameter.empty]
     count = sum(p.kind in _POSITIONAL for p in needed)
     odd = [p for p in needed if p.kind not in (*_POSITIONAL, Parameter.VAR_KEYWORD)]
@@ -111,7 +115,8 @@ class HookRun:
 
     def next(self, error: Any = None, *_ignored: Any) -> Awaitable[None]:
         """The `next` of a hook: notes the decision and runs nothing. A falsy error is success."""
-        self._say(Signal("fail", as_exception(error)) if error else _NEXT)
+        failed = isinstance(error, Exception) or error  # an exception may be falsy
+        self._say(Signal("fail", as_exception(error)) if failed else _NEXT)
         return _NOTED
 
     def end(self, value: Any) -> None:

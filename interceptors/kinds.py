@@ -18,6 +18,7 @@ __all__ = [
     "InterceptorOrKey",
     "Next",
     "check_interceptor",
+    "check_name",
     "file_and_line",
     "function_behind",
     "identity",
@@ -160,6 +161,14 @@ def file_and_line(thing: object) -> tuple[str, int] | None:
         return str(inspect.getsourcefile(owner)), inspect.getsourcelines(owner)[1]
     except (OSError, TypeError):
         return None
+
+
+def check_name(name: str, what: str, *, segments: int | None = None) -> None:
+    """Names of models and methods have segments joined by dots, not empty and without `*`. Raises ValueError."""
+    parts = name.split(".")
+    if "" in parts or "*" in name or (segments is not None and len(parts) != segments):
+        form = "one segment" if segments == 1 else "segments joined by dots"
+        raise ValueError(f"{name!r} is no name of a {what}: write {form}, not empty and without `*`.")
 
 
 def location(thing: object) -> str:

@@ -50,12 +50,8 @@ _EMPTY = Metadata()
 
 def metadata_of(target: object) -> Metadata:
     """What was recorded on this very class or function; nothing is inherited."""
-    target = function_behind(target)
-    if isinstance(target, type):
-        found = vars(target).get(_ATTRIBUTE, _EMPTY)
-    else:
-        found = getattr(target, _ATTRIBUTE, _EMPTY)
-    return found if isinstance(found, Metadata) else _EMPTY  # a mock has every attribute
+    found = getattr(function_behind(target), "__dict__", {}).get(_ATTRIBUTE, _EMPTY)
+    return found if isinstance(found, Metadata) else _EMPTY
 
 
 def record(decorator: str, target: object, **changes: Any) -> None:

@@ -133,8 +133,12 @@ class InterceptorRegistry:
         Returns what was added, in the order of module names and of the lines in them.
         """
         known = {self._meaning(entry.interceptor) for entry in self._globals}
-        added = [found for found in find_marked(package) if identity(found[0]) not in known]
-        for interceptor, options in added:
+        added: list[Any] = []
+        for interceptor, options in find_marked(package):
+            if identity(interceptor) in known:
+                continue
+            known.add(identity(interceptor))
+            added.append(interceptor)
             self.add_global(
                 interceptor,
                 group=options.group,
@@ -143,7 +147,7 @@ class InterceptorRegistry:
                 before=options.before,
                 after=options.after,
             )
-        return [interceptor for interceptor, _ in added]
+        return added
 
     # -- invoking ------------------------------------------------------------------------------------------------------
 
@@ -288,8 +292,10 @@ class InterceptorRegistry:
         return self._injector.own(interceptor) if is_provider(interceptor) else interceptor
 
     def _is_named(self, entry: GlobalEntry, interceptor: InterceptorOrKey) -> bool:
-        named_by_key = isinstance(interceptor, str) and interceptor in (entry.key, entry.interceptor)
-        return named_by_key or self._meaning(entry.interceptor) == self._meaning(interceptor)
+        declared = [text for text in (entry.key, entry.interceptor) if isinstance(text, str)]
+        return (isinstance(interceptor, str) and interceptor in declared) or self._meaning(
+            entry.interceptor
+        ) == self._meaning(interceptor)
 
     def _meaning(self, interceptor: InterceptorOrKey) -> Hashable:
         """The identity of what it stands for; a key that is bound nowhere stands for itself."""

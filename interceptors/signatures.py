@@ -158,7 +158,10 @@ def _is_marker(candidate: object) -> bool:
 def _parts(annotation: Any) -> Iterator[Any]:
     """An annotation, the members of its union and its metadata, aliases looked through."""
     if type(annotation).__name__ == "TypeAliasType":
-        annotation = annotation.__value__
+        try:
+            annotation = annotation.__value__
+        except NameError:  # a `type` statement over a name that exists for type checkers only says nothing to us
+            return
     if isinstance(annotation, str | ForwardRef):
         text = annotation if isinstance(annotation, str) else annotation.__forward_arg__
         annotation = _Unknown(text.rpartition(".")[2])

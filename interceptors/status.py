@@ -6,19 +6,22 @@ Only errors that left through remoting hooks are marked, and only marked errors 
 
 from typing import Any
 
-__all__ = ["mark_status", "status_of"]
+__all__ = ["mark_status", "take_status"]
 
 _MARK = "__interceptors_status__"
 
 
 def mark_status(error: Exception) -> None:
     """Let the error's own `status_code` or `status` be the answer's."""
-    setattr(error, _MARK, True)
+    object.__setattr__(error, _MARK, True)  # also on a frozen dataclass
 
 
-def status_of(error: Exception) -> tuple[int, Any] | None:
-    """Status and detail of a marked error whose status is 400 to 599, else None."""
-    if not getattr(error, _MARK, False):
+def take_status(error: Exception) -> tuple[int, Any] | None:
+    """Status and detail of a marked error whose status is 400 to 599, else None.
+
+    The mark is taken away: the same object may be raised again where no hooks are.
+    """
+    if not vars(error).pop(_MARK, False):
         return None
     status: Any = getattr(error, "status_code", None)
     if not isinstance(status, int):

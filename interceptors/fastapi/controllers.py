@@ -19,7 +19,7 @@ from interceptors.fastapi.routes import endpoint_for, intercepted_route
 from interceptors.fastapi.startup import check_in_lifespan
 from interceptors.fastapi.verbs import RouteRecord, given, routes_of
 from interceptors.fastapi.websockets import websocket_endpoint
-from interceptors.kinds import location, name_of
+from interceptors.kinds import check_name, location, name_of
 from interceptors.plan import Target
 from interceptors.registry import InterceptorRegistry
 
@@ -57,10 +57,12 @@ def controller(
     """Make a class a controller. The keyword arguments are those of `APIRouter`.
 
     A subclass inherits them; what it gives itself replaces the base's, but `dependencies` add up.
-    `model` names the model for remoting hooks. Raises ValueError for a prefix that FastAPI will not take.
+    `model` names the model for remoting hooks. Raises ValueError for a prefix that FastAPI will not take, or a model that is no name.
     """
     if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
         raise ValueError(f"The prefix {prefix!r} has to start with '/' and must not end with '/'.")
+    if model is not None:
+        check_name(model, "model", segments=1)
     options = given(controller, locals(), "model")
 
     def decorate(cls: type[T]) -> type[T]:

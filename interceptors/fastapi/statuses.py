@@ -1,22 +1,38 @@
 """Answers for errors that carry their own status; see `interceptors.status`."""
 
+import json
 from typing import Any
 
 from fastapi import HTTPException
 from fastapi.encoders import jsonable_encoder
 
-from interceptors.status import status_of
+from interceptors.status import take_status
 
 __all__ = ["raise_status"]
 
 
 def raise_status(error: Exception, scope: Any) -> None:
     """Raise the HTTPException that an error stands for, unless the application has a handler for the error itself."""
-    found = status_of(error)
+    found = take_status(error)
     if found is None:
         return
     handlers, _ = scope.get("starlette.exception_handlers", ({}, {}))
     bases = type(error).__mro__
     if not any(base in handlers for base in bases[: bases.index(Exception)]):
         status, detail = found
-        raise HTTPException(status, jsonable_encoder(detail)) from error
+        raise HTTPException(status, _jsonable(detail)) from error
+
+
+def _jsonable(detail: Any) -> Any:
+    """The detail as JSON can hold it: what it cannot, a bad argument for example, is shown as Python does."""
+    parts: Any = detail
+    if isinstance(detail, dict):
+        return {str(key): _jsonable(parts[key]) for key in parts}
+    if isinstance(detail, list | tuple):
+        return [_jsonable(value) for value in parts]
+    try:
+        encoded = jsonable_encoder(detail)
+        json.dumps(encoded, allow_nan=False)
+    except Exception:  # noqa: BLE001 (whatever it is, the client gets its 4xx)
+        return repr(detail)
+    return encoded

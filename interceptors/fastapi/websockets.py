@@ -14,7 +14,7 @@ from interceptors.fastapi.endpoint import Endpoint, mark, route_target
 from interceptors.kinds import is_async, location
 from interceptors.plan import Target
 from interceptors.registry import InterceptorRegistry
-from interceptors.status import status_of
+from interceptors.status import take_status
 
 __all__ = ["websocket_endpoint"]
 
@@ -46,7 +46,7 @@ def websocket_endpoint(registry: InterceptorRegistry, target: Target) -> Callabl
             await plan.run(ctx)
         except Exception as error:
             # FastAPI's handler would answer with a response, which a WebSocket cannot send: the client would wait.
-            if isinstance(error, HTTPException) or status_of(error) is not None:
+            if isinstance(error, HTTPException) or take_status(error) is not None:
                 await _refuse(websocket)
             raise
         finally:

@@ -21,14 +21,14 @@ class RemoteArguments(Mapping[str, Any]):
 
     def __init__(self, ctx: InvocationContext) -> None:
         self._arguments = ctx.args
-        self.assigned: set[str] = set()
+        self.assigned: dict[str, None] = {}  # an ordered set
 
     def __getitem__(self, name: str) -> Any:
-        return self._arguments[name]
+        return self._arguments[_checked(name)]
 
     def __setitem__(self, name: str, value: Any) -> None:
-        self._arguments[name] = value
-        self.assigned.add(name)
+        self._arguments[_checked(name)] = value
+        self.assigned[name] = None
 
     def update(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> None:
         """Assign several; what is not named stays as it is."""
@@ -43,6 +43,12 @@ class RemoteArguments(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return f"RemoteArguments({dict(self)!r})"
+
+
+def _checked(name: object) -> str:
+    if not isinstance(name, str):
+        raise KeyError(f"remoting hooks know arguments by name, not by position: {name!r}")
+    return name
 
 
 @final
@@ -121,16 +127,16 @@ class RemotingContext:
         return self._error
 
     @property
-    def assigned(self) -> Iterable[str]:
+    def _assigned(self) -> Iterable[str]:
         """The names of the arguments that hooks assigned."""
         return () if self._args is None else self._args.assigned
 
-    def take_turn(self, run: HookRun) -> None:
-        """From now on `done` counts for this run. For `RemoteHooks`."""
+    def _take_turn(self, run: HookRun) -> None:
+        """From now on `done` counts for this run."""
         self._run = run
 
-    def fail(self, error: Exception) -> None:
-        """Set `error`. For `RemoteHooks`."""
+    def _fail(self, error: Exception) -> None:
+        """Set `error`."""
         self._error = error
 
     async def current_user(self) -> Any:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from interceptors.errors import InvalidPatternError
 
-__all__ = ["Pattern", "check_name"]
+__all__ = ["Pattern"]
 
 _RANK = {"*": 1, "**": 2}
 _LITERAL, _END = 0, -1
@@ -51,11 +51,3 @@ class Pattern:
 
 def _same(pattern: list[str], segments: list[str]) -> bool:
     return len(pattern) == len(segments) and all(p in ("*", s) for p, s in zip(pattern, segments, strict=True))
-
-
-def check_name(name: str, what: str, *, segments: int | None = None) -> None:
-    """Names have non-empty segments without `*`. Raises ValueError."""
-    parts = name.split(".")
-    if "" in parts or "*" in name or (segments is not None and len(parts) != segments):
-        one = "one segment" if segments == 1 else "segments joined by dots"
-        raise ValueError(f"{name!r} is no name of a {what}: write {one}, not empty and without `*`.")

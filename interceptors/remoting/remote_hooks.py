@@ -7,10 +7,10 @@ from weakref import WeakKeyDictionary
 
 from interceptors.context import InvocationContext
 from interceptors.hooks import Hook, HookRun, Signal, check_timeout, make_hook
-from interceptors.kinds import Next
+from interceptors.kinds import Next, check_name
 from interceptors.remoting.context import RemotingContext
 from interceptors.remoting.methods import RemoteMethod, method_of
-from interceptors.remoting.patterns import Pattern, check_name
+from interceptors.remoting.patterns import Pattern
 from interceptors.remoting.validation import ArgumentValidator
 from interceptors.status import mark_status
 
@@ -133,7 +133,7 @@ class RemoteHooks(_Registration):
         ended = await self._event("before", matching.before, remoting)
         if ended is not None:
             return ended.value
-        matching.validator.validate(remoting.invocation.args, remoting.assigned)
+        matching.validator.validate(remoting.invocation.args, remoting._assigned)
         remoting.result = await next()
         ended = await self._event("after", matching.after, remoting)
         return remoting.result if ended is None else ended.value
@@ -150,7 +150,7 @@ class RemoteHooks(_Registration):
 
     async def _failed(self, matching: _Matching, remoting: RemotingContext, error: Exception) -> Any:
         """Run the error hooks; give the answer of one that settles the error, else raise the error that is left."""
-        remoting.fail(error)
+        remoting._fail(error)
         for hook in matching.after_error:
             signal = await self._complete("after error", hook, remoting)
             if signal.kind == "end":
@@ -165,7 +165,7 @@ class RemoteHooks(_Registration):
 
     async def _complete(self, when: _When, hook: Hook, remoting: RemotingContext) -> Signal:
         run = HookRun(hook, f"{when} {remoting.method_string}", self._next_timeout)
-        remoting.take_turn(run)
+        remoting._take_turn(run)
         arguments = (remoting, remoting.result, run.next) if hook.parameters == 3 else (remoting, run.next)
         return await run.complete(*arguments[: hook.parameters])
 

@@ -42,18 +42,22 @@ class ArgumentValidator:
 
     def _adapter(self, name: str) -> TypeAdapter[Any] | None:
         if name not in self._adapters:
-            self._adapters[name] = _adapter_of(self._parameters.get(name))
+            extra = next((p for p in self._parameters.values() if p.kind is Parameter.VAR_KEYWORD), None)
+            self._adapters[name] = _adapter_of(self._parameters.get(name, extra))
         return self._adapters[name]
 
 
 def _adapter_of(parameter: Parameter | None) -> TypeAdapter[Any] | None:
-    if parameter is None or parameter.annotation is Parameter.empty:  # of `**kwargs`, or of any type
+    # Text is an annotation that could not be evaluated: its name exists for type checkers only.
+    if parameter is None or parameter.annotation is Parameter.empty or isinstance(parameter.annotation, str):
         return None
     annotation: Any = parameter.annotation
+    if parameter.kind is Parameter.VAR_POSITIONAL:
+        annotation = tuple[annotation, ...]
     if isinstance(parameter.default, FieldInfo):  # `q: str = Query(max_length=3)`
         annotation = Annotated[annotation, parameter.default]
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation)
     except (PydanticSchemaGenerationError, PydanticUserError):
         return None
-    return adapter
+    return adapter if adapter.pydantic_complete else None
