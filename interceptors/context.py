@@ -203,6 +203,10 @@ class InvocationContext:
             state = root._request_state = RequestState.of(root._request, create=False)
         return MISSING if state is None else state.bindings.get(key, MISSING)
 
+    def bound_keys(self) -> list[str]:
+        """The keys that are bound on this invocation or its request."""
+        return [*(self._bindings or ()), *self._shared().bindings]
+
     def _shared(self) -> RequestState:
         root = self._root or self
         state = root._request_state

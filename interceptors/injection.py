@@ -113,7 +113,7 @@ class Injector:
         provider = self.provider(key)
         if provider is None:
             if default is MISSING:
-                raise UnknownKeyError(key, f"ctx.get in {ctx.target_name}", self._bound_keys(), _BIND_IT)
+                raise UnknownKeyError(key, f"ctx.get in {ctx.target_name}", self._known_keys(ctx), _BIND_IT)
             return default
         return await settle(self.from_provider(provider)(ctx))
 
@@ -211,7 +211,7 @@ class Injector:
                 return value if call else lambda: value
             if provided is None:
                 asked_by = f"the parameter {parameter!r} of {owner}"
-                raise UnknownKeyError(key, asked_by, self._bound_keys(ctx), _BIND_IT)
+                raise UnknownKeyError(key, asked_by, self._known_keys(ctx), _BIND_IT)
             return provided(ctx)
 
         return get
@@ -227,9 +227,8 @@ class Injector:
             return lambda ctx: Pending(partial(after_user, ctx))
         return lambda ctx: _value_of(provider)
 
-    def _bound_keys(self, ctx: InvocationContext | None = None) -> list[str]:
-        bound = list(ctx._bindings or ()) if ctx is not None else []
-        return [*self.keys(), *_BINDINGS, *bound]
+    def _known_keys(self, ctx: InvocationContext) -> list[str]:
+        return [*self.keys(), *_BINDINGS, *ctx.bound_keys()]
 
 
 _BIND_IT = "Give the container such a provider, or bind the key with ctx.bind or ctx.bind_request further out."
