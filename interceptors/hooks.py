@@ -10,7 +10,7 @@ import math
 import warnings
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
-from inspect import Parameter
+from inspect import Parameter, Signature
 from typing import Any, Literal, final
 
 import anyio
@@ -73,14 +73,9 @@ def make_hook(function: Any, most: int) -> Hook:
     count = sum(p.kind in _POSITIONAL for p in needed)
     odd = [p for p in needed if p.kind not in (*_POSITIONAL, Parameter.VAR_KEYWORD)]
     if odd or not 1 <= count <= most:
-        raise InvalidHookError(
-            f"{name_of(function)} ({location(function)}) takes {_described(needed)}; {remedy}", function
-        )
+        described = str(Signature(needed)) if needed else "no parameter"
+        raise InvalidHookError(f"{name_of(function)} ({location(function)}) takes {described}; {remedy}", function)
     return Hook(function, count)
-
-
-def _described(parameters: list[Parameter]) -> str:
-    return f"({', '.join(map(str, parameters))})" if parameters else "no parameter"
 
 
 def check_timeout(seconds: float) -> float:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from interceptors.fastapi.endpoint import endpoint_of, http_endpoint, route_target
-from interceptors.fastapi.streams import answered, stream_endpoint, stream_target
+from interceptors.fastapi.streams import opening_streams, stream_endpoint, stream_target
 from interceptors.plan import Target, is_generator
 from interceptors.registry import InterceptorRegistry
 
@@ -34,7 +34,7 @@ def intercepted_route(registry: InterceptorRegistry, base: type[APIRoute] = APIR
             # FastAPI calls this once per inclusion of a router, so it has no side effects.
             handler = super().get_route_handler()
             info = endpoint_of(self.endpoint)
-            return answered(handler) if info is not None and is_generator(info.target.function) else handler
+            return opening_streams(handler) if info is not None and is_generator(info.target.function) else handler
 
     Route.registry = registry
     Route.__name__ = Route.__qualname__ = f"Intercepted{base.__name__}"

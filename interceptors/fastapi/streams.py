@@ -1,19 +1,17 @@
 """Generator handlers: JSON lines, server-sent events, raw streams.
 
-The chain runs before the first item, so that a layer can deny with a clean status. FastAPI would read a generator's
-parameters only once the answer has begun; so they stand on a hidden dependency that runs the chain and gives the
-iterator, and the endpoint only passes the items on.
+The chain runs before the first item, so that a layer can deny with a clean status. FastAPI calls a generator function
+in the midst of making the response and starts to read from it later; so the endpoint gives an iterator that is not open
+yet, and the route class runs the chain when FastAPI has made the response, and opens it.
 """
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import replace
-from inspect import Parameter
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 from anyio.to_thread import run_sync
-from fastapi import Depends
 from starlette.concurrency import iterate_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,11 +24,13 @@ from interceptors.fastapi.statuses import raise_status
 from interceptors.plan import Target
 from interceptors.registry import InterceptorRegistry
 
-__all__ = ["StreamContext", "answered", "stream_endpoint", "stream_target"]
+__all__ = ["StreamContext", "opening_streams", "stream_endpoint", "stream_target"]
 
-_ANSWER = "interceptors.answer"
+_STREAM = "interceptors.stream"
 _SECONDS_TO_CLOSE = 5.0
-_ITERATORS: Any = (Iterator, list)
+_ITERATOR: Any = Iterator
+
+Handler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class StreamContext(RouteContext):
@@ -54,81 +54,136 @@ async def _open(ctx: InvocationContext, function: Any, args: Iterable[Any], kwar
 def stream_endpoint(registry: InterceptorRegistry, target: Target) -> Callable[..., Any]:
     """The endpoint of a generator handler."""
     info = Endpoint(registry, target)
-    plans = registry._plans
 
-    async def run_chain(
-        *, _interceptors_request: Request, _interceptors_response: Response, **values: Any
-    ) -> AsyncIterator[Any]:
-        plan = plans.get(target) or info.plan()
-        ctx = plan.context_class()
-        ctx._request = _interceptors_request
-        ctx._response = _interceptors_response
-        ctx._keywords = values
-        token = current.set(ctx)
+    def endpoint(*, _interceptors_request: Request, _interceptors_response: Response, **values: Any) -> Any:
+        stream = _Stream(info, _interceptors_request, _interceptors_response, values)
+        _interceptors_request.scope[_STREAM] = stream
+        return stream
+
+    marked: Any = mark(endpoint, info, [*target.signature.visible, *hidden_parameters()], wraps=False)
+    # FastAPI looks through `__wrapped__` for the kind of a function. Whatever the handler is, we give an async iterator.
+    marked.__wrapped__ = target.function if inspect.isasyncgenfunction(target.function) else _some_async_generator
+    return marked  # type: ignore[no-any-return]
+
+
+async def _some_async_generator() -> AsyncIterator[Any]:
+    yield
+
+
+def opening_streams(handler: Handler) -> Handler:
+    """A route handler that runs the chain of a stream when `handler` has made the response."""
+
+    async def handle(request: Request) -> Response:
         try:
-            result = await plan.run(ctx)
+            response = await handler(request)
+        except BaseException:
+            unopened: _Stream | None = request.scope.pop(_STREAM, None)
+            if unopened is not None:
+                unopened.give_up()
+            raise
+        stream: _Stream | None = request.scope.pop(_STREAM, None)  # a route class of the user's may answer by itself
+        return response if stream is None else await stream.open(response)
+
+    return handle
+
+
+class _Stream:
+    """The items of a generator handler. Not open, and nothing of the handler has run, until `open` has run the chain."""
+
+    def __init__(self, info: Endpoint, request: Request, response: Response, values: dict[str, Any]) -> None:
+        ctx: Any = info.plan().context_class()
+        ctx._request = request
+        ctx._response = response
+        ctx._keywords = values
+        self._ctx: StreamContext = ctx
+        self._run = info.plan().run
+        self._title = info.target.title
+        self._is_open = anyio.Event()
+        self._next: Any = None
+        # What FastAPI has put on its stack are the `yield` dependencies. What it puts there from now on reads the
+        # stream already (server-sent events), and has to end by itself, without an error, if the chain denies.
+        self._stack = exit_stack(request.scope)
+        self._dependencies = self._stack.pop_all()
+        self._headers = len(response.raw_headers)
+
+    def __aiter__(self) -> "_Stream":
+        return self
+
+    async def __anext__(self) -> Any:
+        await self._is_open.wait()
+        token = current.set(self._ctx)  # what the generator calls belongs to the same request
+        try:
+            return await self._next()
+        finally:
+            current.reset(token)
+
+    async def open(self, response: Response) -> Response:
+        """Run the chain; give the response to send. What is on FastAPI's stack ends in the right order either way."""
+        reader = self._stack.pop_all()
+        self._stack.push_async_exit(self._dependencies)
+        try:
+            result = await self._run_chain()
+            self._stack.push_async_callback(_close, (result, *self._ctx._opened))
+            answer = self._answer(response, result)
+        except BaseException:
+            await reader.aclose()
+            raise
+        self._stack.push_async_exit(reader)
+        self._is_open.set()
+        return answer
+
+    def give_up(self) -> None:
+        """Put FastAPI's stack together again: no response has come about."""
+        reader = self._stack.pop_all()
+        self._stack.push_async_exit(self._dependencies)
+        self._stack.push_async_exit(reader)
+
+    async def _run_chain(self) -> Any:
+        token = current.set(self._ctx)
+        try:
+            return await self._run(self._ctx)
         except Exception as error:
-            raise_status(error, _interceptors_request.scope)
+            raise_status(error, self._ctx.request.scope)
             raise
         finally:
             current.reset(token)
-        scope = _interceptors_request.scope
+
+    def _answer(self, response: Response, result: Any) -> Response:
+        injected: Response = self._ctx.response
         if isinstance(result, Response):
-            scope[_ANSWER] = merged(result, _interceptors_response)
-            result = []
-        exit_stack(scope).push_async_callback(_close, (result, *ctx._opened))  # type: ignore[attr-defined]
-        return _items(ctx, _step_of(result, target))
-
-    async def endpoint(*, _interceptors_items: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        async for item in _interceptors_items:
-            yield item
-
-    mark(run_chain, info, [*target.signature.visible, *hidden_parameters()], wraps=False)
-    items = Parameter("_interceptors_items", Parameter.KEYWORD_ONLY, default=Depends(run_chain, use_cache=False))
-    return mark(endpoint, info, [items], wraps=False)
-
-
-def answered(
-    handler: Callable[[Request], Coroutine[Any, Any, Response]],
-) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-    """Let a `Response` that left the chain be the answer, in place of the stream."""
-
-    async def answer(request: Request) -> Response:
-        stream = await handler(request)
-        response: Response | None = request.scope.pop(_ANSWER, None)
-        if response is None:
-            return stream
-        add_tasks(response, stream.background)
+            answer = merged(result, injected)
+            add_tasks(answer, response.background)
+            self._next = _items([]).__anext__
+            return answer
+        self._next = self._step_of(result)
+        # FastAPI has copied the injected headers and the status before the chain ran.
+        response.raw_headers = [
+            *response.raw_headers[: len(response.raw_headers) - self._headers],
+            *injected.raw_headers,
+        ]
+        if injected.status_code:
+            response.status_code = injected.status_code
         return response
 
-    return answer
+    def _step_of(self, result: Any) -> Callable[[], Any]:
+        """How to get the next item of what left the chain. Raises TypeError for what is no iterator."""
+        items: AsyncIterator[Any]
+        if hasattr(result, "__aiter__"):
+            items = aiter(result)
+            return items.__anext__
+        if type(result) is list:
+            return _items(result).__anext__
+        if isinstance(result, _ITERATOR):
+            items = iterate_in_threadpool(result)
+            return items.__anext__
+        raise TypeError(
+            f"The chain of {self._title} gave {type(result).__name__!r}; the handler is a generator, so a layer "
+            f"returns what `next()` gave, another iterator, a list or a Response."
+        )
 
 
-def _step_of(result: Any, target: Target) -> Callable[[], Any]:
-    """How to get the next item of what left the chain. Raises TypeError for what is no iterator."""
-    items: AsyncIterator[Any]
-    if hasattr(result, "__aiter__"):
-        items = aiter(result)
-        return items.__anext__
-    if isinstance(result, _ITERATORS):
-        items = iterate_in_threadpool(result)
-        return items.__anext__
-    raise TypeError(
-        f"The chain of {target.title} gave {type(result).__name__!r}; the handler is a generator, so a layer returns "
-        f"what `next()` gave, another iterator, a list or a Response."
-    )
-
-
-async def _items(ctx: InvocationContext, step: Callable[[], Any]) -> AsyncIterator[Any]:
-    """The items, each made inside the invocation: what the generator calls belongs to the same request."""
-    while True:
-        token = current.set(ctx)
-        try:
-            item = await step()
-        except StopAsyncIteration:
-            return
-        finally:
-            current.reset(token)
+async def _items(items: Iterable[Any]) -> AsyncIterator[Any]:
+    for item in items:
         yield item
 
 

@@ -157,7 +157,7 @@ class RemoteHooks(_Registration):
                 return signal.value
             if signal.kind == "fail":
                 if signal.value is not error and signal.value.__cause__ is None:
-                    signal.value.__cause__ = error
+                    object.__setattr__(signal.value, "__cause__", error)  # also on a frozen dataclass
                 error = signal.value
                 break
         mark_status(error)

@@ -1,0 +1,106 @@
+"""`explain`: the chain of each route, as text or as JSON."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from interceptors.cli.loading import load_application, reporting
+from interceptors.cli.output import UsageError, printable, say
+from interceptors.cli.routes import RouteEntry, api_routes, candidates_of
+from interceptors.effective import Candidate
+
+__all__ = ["explain_application"]
+
+_VERSION = 1
+
+
+def explain_application(application: str, route: str | None, *, why: bool, as_json: bool) -> None:
+    """Print the chains of an application, or of the routes of one name.
+
+    Raises UsageError for a route that there is not, CommandError for a chain that cannot be put together.
+    """
+    entries = _select(list(api_routes(load_application(application))), route)
+    with reporting():
+        if as_json:
+            document = {"version": _VERSION, "app": application, "routes": [_as_json(entry) for entry in entries]}
+            lines = [json.dumps(document, indent=2)]
+        else:
+            lines = [printable(line) for entry in entries for line in _as_text(entry, why=why)]
+    say(*lines)
+
+
+def _select(entries: Sequence[RouteEntry], route: str | None) -> Sequence[RouteEntry]:
+    if route is None:
+        return entries
+    found = [entry for entry in entries if route in (entry.title, entry.path, entry.target)]
+    if not found:
+        names = [name for entry in entries for name in (entry.title, entry.path, entry.target)]
+        nearest = get_close_matches(route, names, n=1, cutoff=0)
+        hint = f"the nearest is {nearest[0]!r}" if nearest else "the application has no API routes"
+        raise UsageError(f"there is no route {route!r}; {hint}")
+    return found
+
+
+def _as_text(entry: RouteEntry, *, why: bool) -> Iterator[str]:
+    yield f"{entry.title}  {entry.target}"
+    if entry.endpoint is None:
+        yield "  (not intercepted)"
+        return
+    chain, left_out = _split(entry)
+    for position, candidate in enumerate(chain, 1):
+        yield "  ".join(["", str(position), *_columns(candidate)])
+    if not chain:
+        yield "  (no interceptors)"
+    for candidate in left_out if why else ():
+        yield "  ".join(["", "-", *_columns(candidate), candidate.reason or "-"])
+
+
+def _columns(candidate: Candidate) -> list[str]:
+    file, line = _place(candidate)
+    place = "-" if file is None else f"{file}:{line}"
+    return [candidate.level, candidate.group or "-", candidate.key or "-", candidate.name, place]
+
+
+def _as_json(entry: RouteEntry) -> dict[str, Any]:
+    chain, left_out = _split(entry)
+    return {
+        "method": entry.verb,
+        "path": entry.path,
+        "target": entry.target,
+        "intercepted": entry.endpoint is not None,
+        "chain": [{"position": position, **_facts(candidate)} for position, candidate in enumerate(chain, 1)],
+        "left_out": [{**_facts(candidate), "reason": candidate.reason} for candidate in left_out],
+    }
+
+
+def _facts(candidate: Candidate) -> dict[str, Any]:
+    file, line = _place(candidate)
+    return {
+        "level": candidate.level,
+        "group": candidate.group,
+        "key": candidate.key,
+        "name": candidate.name,
+        "file": file,
+        "line": line,
+    }
+
+
+def _split(entry: RouteEntry) -> tuple[list[Candidate], list[Candidate]]:
+    """What runs, and what does not."""
+    candidates = candidates_of(entry.endpoint)
+    return [c for c in candidates if c.runs], [c for c in candidates if not c.runs]
+
+
+def _place(candidate: Candidate) -> tuple[str | None, int | None]:
+    """File and line; the file relative if it is below the current folder, also through links."""
+    place = candidate.file_and_line
+    if place is None:
+        return None, None
+    here = Path.cwd()
+    for file in (Path(place[0]).absolute(), Path(os.path.realpath(place[0]))):
+        if file.is_relative_to(here):
+            return file.relative_to(here).as_posix(), place[1]
+    return place

@@ -1,0 +1,56 @@
+"""The routes of an application as the commands name them: one entry per verb, in the order of declaration."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, APIWebSocketRoute
+
+from interceptors.effective import Candidate
+from interceptors.fastapi.endpoint import Endpoint, endpoint_of
+from interceptors.fastapi.sources import ROUTE, all_routes
+from interceptors.plan import Target
+
+__all__ = ["RouteEntry", "api_routes", "candidates_of", "endpoints_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteEntry:
+    """One verb of a route."""
+
+    verb: str
+    """GET, POST ...; WEBSOCKET for a WebSocket."""
+    path: str
+    target: str
+    endpoint: Endpoint | None
+    """What of ours FastAPI calls; None for a route that is not intercepted."""
+
+    @property
+    def title(self) -> str:
+        """`GET /orders/{order_id}`."""
+        return f"{self.verb} {self.path}"
+
+
+def api_routes(app: FastAPI) -> Iterator[RouteEntry]:
+    """FastAPI's own routes; the documentation's, mounted applications and static files are none."""
+    for route in all_routes(app.routes):
+        if isinstance(getattr(route, "original_route", route), APIRoute | APIWebSocketRoute):
+            endpoint = endpoint_of(route.endpoint)
+            target = Target.of(route.endpoint, None) if endpoint is None else endpoint.target
+            for verb in _verbs(route):
+                yield RouteEntry(verb, route.path, target.title, endpoint)
+
+
+def endpoints_of(entries: Iterable[RouteEntry]) -> Iterable[Endpoint]:
+    """What of ours is behind some routes, each once."""
+    return dict.fromkeys(entry.endpoint for entry in entries if entry.endpoint is not None)
+
+
+def candidates_of(endpoint: Endpoint | None) -> list[Candidate]:
+    """The list that a chain is made from. Raises UnknownKeyError."""
+    return [] if endpoint is None else endpoint.registry._candidates(endpoint.target, ROUTE)
+
+
+def _verbs(route: Any) -> list[str]:
+    return sorted(getattr(route, "methods", None) or ["WEBSOCKET"])
