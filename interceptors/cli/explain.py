@@ -37,9 +37,9 @@ def _select(entries: Sequence[RouteEntry], route: str | None) -> Sequence[RouteE
         return entries
     found = [entry for entry in entries if route in (entry.title, entry.path, entry.target)]
     if not found:
-        names = [name for entry in entries for name in (entry.title, entry.path, entry.target)]
-        nearest = get_close_matches(route, names, n=1, cutoff=0)
-        hint = f"the nearest is {nearest[0]!r}" if nearest else "the application has no API routes"
+        names = {name.casefold(): name for entry in entries for name in (entry.target, entry.path, entry.title)}
+        nearest = get_close_matches(route.casefold(), names, n=1, cutoff=0)
+        hint = f"the nearest is {names[nearest[0]]!r}" if nearest else "the application has no API routes"
         raise UsageError(f"there is no route {route!r}; {hint}")
     return found
 

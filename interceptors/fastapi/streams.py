@@ -28,7 +28,8 @@ __all__ = ["StreamContext", "opening_streams", "stream_endpoint", "stream_target
 
 _STREAM = "interceptors.stream"
 _SECONDS_TO_CLOSE = 5.0
-_ITERATOR: Any = Iterator
+_ITERATOR: Any = Iterator  # for isinstance without narrowing, which the type checkers do not need here
+_LIST: Any = list
 
 Handler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -171,7 +172,7 @@ class _Stream:
         if hasattr(result, "__aiter__"):
             items = aiter(result)
             return items.__anext__
-        if type(result) is list:
+        if isinstance(result, _LIST):
             return _items(result).__anext__
         if isinstance(result, _ITERATOR):
             items = iterate_in_threadpool(result)
