@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from interceptors.kinds import InterceptorOrKey, file_and_line, identity, is_provider, location, name_of
+from interceptors.kinds import InterceptorOrKey, file_and_line, identity, location, name_of
 from interceptors.metadata import Metadata, class_levels, metadata_of, method_levels
 
 __all__ = ["Candidate", "Explanation", "GlobalEntry", "Resolve", "find_candidates"]
@@ -56,16 +56,12 @@ class Candidate:
     @property
     def name(self) -> str:
         """Its qualified name; for a provider, that of the class or function it provides."""
-        return name_of(self._source())
+        return name_of(self.interceptor)
 
     @property
     def file_and_line(self) -> tuple[str, int] | None:
         """Where it is written, if that is known."""
-        return file_and_line(self._source())
-
-    def _source(self) -> Any:
-        provides = getattr(self.interceptor, "provides", None) if is_provider(self.interceptor) else None
-        return provides or self.interceptor
+        return file_and_line(self.interceptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +127,8 @@ def _add_level(found: list[Candidate], level: str, records: Iterable[tuple[Any, 
     for holder, metadata in records:
         if not metadata.inherit:
             _leave_out(local, lambda _: True, f"not inherited: @intercept(..., inherit=False) on {name_of(holder)}")
+        if metadata.skips_all:  # what the same decorators add is not from further out
+            _leave_out([*found, *local], lambda _: True, "skipped: @skip_interceptors()")
         for group in metadata.intercepts:
 
             def asked_by(holder: Any = holder) -> str:
@@ -157,8 +155,6 @@ def _merge(front: list[Candidate], back: Sequence[Candidate], level: str) -> Non
 
 
 def _skip(candidates: list[Candidate], metadata: Metadata, resolve: Resolve) -> None:
-    if metadata.skips_all:
-        _leave_out(candidates, lambda _: True, "skipped: @skip_interceptors()")
     for group in metadata.skipped_groups:
         _leave_out(candidates, _in_group(group), f"skipped: @skip_interceptors(group={group!r})")
     for item in metadata.skips:

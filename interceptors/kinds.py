@@ -146,13 +146,19 @@ def name_of(thing: object) -> str:
     """How messages call it: a qualified name without `<locals>`, the key itself, or the class of an object."""
     if isinstance(thing, str):
         return repr(thing)
+    thing = _provided(thing)
     name = getattr(function_behind(thing), "__qualname__", None) or type(thing).__qualname__
     return str(name).rpartition("<locals>.")[2]
 
 
+def _provided(thing: object) -> object:
+    """For a provider, the class or function that it provides, if it says so."""
+    return (getattr(thing, "provides", None) or thing) if is_provider(thing) else thing
+
+
 def file_and_line(thing: object) -> tuple[str, int] | None:
     """Where a function, a class or the class of an object is written. Reads source files: never do it per call."""
-    thing = function_behind(thing)
+    thing = function_behind(_provided(thing))
     try:
         code = getattr(inspect.unwrap(thing), "__code__", None) if callable(thing) else None
         if code is not None:

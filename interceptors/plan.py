@@ -24,7 +24,7 @@ from interceptors.kinds import (
 from interceptors.metadata import Metadata, annotations_of, class_levels, metadata_of, method_levels
 from interceptors.signatures import TargetSignature, read_function
 
-__all__ = ["Finish", "Plan", "Target", "is_generator", "layer_function"]
+__all__ = ["Finish", "Plan", "Target", "is_generator", "layer_function", "plan_key"]
 
 Finish: TypeAlias = Callable[[InvocationContext, Any, Iterable[Any], Mapping[str, Any]], Awaitable[Any]]
 """Calls a target that is no `async def`: gets the context, the function and its arguments."""
@@ -116,6 +116,13 @@ class Target:
         return self.name if self.owner is None else f"{self.owner.__name__}.{self.name}"
 
 
+def plan_key(target: object, method: str, source_type: str | None) -> tuple[Any, ...]:
+    """Under which key the plan of a call by name is kept: that of a class is not that of its instances."""
+    if isinstance(target, type):
+        return (type, target, method, source_type)
+    return (type(target), method, source_type)
+
+
 @final
 class Plan:
     """One chain, ready to run: `ctx = plan.context_class(); ...; await plan.run(ctx)`."""
@@ -146,7 +153,7 @@ class Plan:
         if target.is_fixed or not target.builds or target.owner is None:
             return None, False
         if target.provider is not None:
-            return self._injector.from_provider(target.provider), False
+            return self._injector.from_provider(self._injector.own(target.provider)), False
         build, injects = self._injector.constructor(target.owner, "controller")
         return build, not injects
 

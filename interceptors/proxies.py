@@ -8,9 +8,9 @@ from interceptors.context import InvocationSource, current
 from interceptors.errors import InvalidTargetError
 from interceptors.kinds import function_behind, is_async, location
 from interceptors.metadata import method_levels
-from interceptors.plan import Plan, is_generator
+from interceptors.plan import Plan, is_generator, plan_key
 
-__all__ = ["make_proxy"]
+__all__ = ["is_proxy", "make_proxy"]
 
 T = TypeVar("T")
 
@@ -32,10 +32,12 @@ _NOT_FORWARDED = frozenset(
         "__class_getitem__",
         "__del__",
         "__delattr__",
+        "__eq__",
         "__getattr__",
         "__getattribute__",
         "__init__",
         "__init_subclass__",
+        "__ne__",
         "__new__",
         "__prepare__",
         "__setattr__",
@@ -46,15 +48,17 @@ _NOT_FORWARDED = frozenset(
 
 def make_proxy(registry: Planner, target: T) -> T:
     """A stand-in for `target`, of the same type to `isinstance` and to type checkers."""
+    if is_proxy(target):
+        return target
     owner = target if isinstance(target, type) else type(target)
     key = (owner, type(target))
     proxy_class = registry._proxy_classes.get(key)
     if proxy_class is None:
-        proxy_class = registry._proxy_classes[key] = _proxy_class(registry, owner, type(target))
+        proxy_class = registry._proxy_classes[key] = _proxy_class(registry, target, owner, type(target))
     return cast("T", proxy_class(target))
 
 
-def _proxy_class(registry: Planner, owner: type, seen_as: type) -> type:
+def _proxy_class(registry: Planner, target: object, owner: type, seen_as: type) -> type:
     namespace: dict[str, Any] = {
         "__slots__": ("_Proxy__target", "__weakref__"),
         "__class__": property(lambda _: seen_as),
@@ -64,7 +68,7 @@ def _proxy_class(registry: Planner, owner: type, seen_as: type) -> type:
     for name in dir(owner):
         raw = inspect.getattr_static(owner, name)
         if not name.startswith("_") and _is_intercepted(owner, name, raw):
-            namespace[name] = _intercepted_method(registry, owner, name, raw)
+            namespace[name] = _intercepted_method(registry, plan_key(target, name, _SOURCE.type), name, raw)
     # Python looks special methods up on the type, so the proxy's class has those that are not `object`'s.
     for name in dir(seen_as):
         raw = inspect.getattr_static(seen_as, name, None)
@@ -109,8 +113,19 @@ class _Proxy:
     def __dir__(self) -> list[str]:
         return dir(_target_of(self))
 
+    def __eq__(self, other: object) -> bool:
+        return bool(_target_of(self) == (_target_of(other) if is_proxy(other) else other))
+
+    def __hash__(self) -> int:
+        return hash(_target_of(self))
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         return _target_of(self).__reduce_ex__(protocol)  # a copy is a copy of the object
+
+
+def is_proxy(thing: object) -> bool:
+    """Is it a proxy? `isinstance` sees the class of its target."""
+    return issubclass(type(thing), _Proxy)
 
 
 def _target_of(proxy: Any) -> Any:
@@ -134,8 +149,8 @@ def _is_intercepted(owner: type, name: str, raw: Any) -> bool:
     return False
 
 
-def _intercepted_method(registry: Planner, owner: type, name: str, raw: Any) -> Any:
-    plans, key = registry._plans, (owner, name, _SOURCE.type)
+def _intercepted_method(registry: Planner, key: tuple[Any, ...], name: str, raw: Any) -> Any:
+    plans = registry._plans
 
     async def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         # What `registry.invoke` does; awaiting that one would cost a second frame, at every resume, too.

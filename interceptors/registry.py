@@ -12,7 +12,7 @@ from interceptors.debug import warn_of_forgotten_return
 from interceptors.decorators import names
 from interceptors.discovery import find_marked
 from interceptors.effective import Candidate, Explanation, GlobalEntry, find_candidates
-from interceptors.errors import InvalidTargetError, UnknownKeyError
+from interceptors.errors import InvalidInterceptorError, InvalidTargetError, UnknownKeyError
 from interceptors.injection import Injector
 from interceptors.kinds import (
     Interceptor,
@@ -24,8 +24,8 @@ from interceptors.kinds import (
     name_of,
 )
 from interceptors.ordering import order_groups
-from interceptors.plan import Plan, Target, layer_function
-from interceptors.proxies import make_proxy
+from interceptors.plan import Plan, Target, layer_function, plan_key
+from interceptors.proxies import is_proxy, make_proxy
 
 __all__ = ["InterceptorRegistry"]
 
@@ -230,11 +230,14 @@ class InterceptorRegistry:
         """The plan of a call by name, kept per class; not kept for a function that belongs to one object alone."""
         is_class = isinstance(target, type)
         owner: type = target if is_class else type(target)
-        key = (owner, is_class, method, source_type) if is_class else (owner, method, source_type)
+        key = plan_key(target, method, source_type)
         plan = self._plans.get(key)
         if plan is None:
             if not hasattr(owner, method) and callable(own := getattr(target, method, None)):
                 return self._plan(Target(method, own, owner), source_type)
+            if is_proxy(target):
+                message = f"This {target.__class__.__name__} is a proxy already: await its method, or invoke the object itself."
+                raise InvalidTargetError(message, target)
             found = Target.method(owner, method)
             if is_class and not found.is_fixed:
                 raise InvalidTargetError(f"{found.title} is an instance method; invoke it on an instance.", owner)
@@ -269,12 +272,14 @@ class InterceptorRegistry:
 
     def _parts(self, interceptor: Any, within: frozenset[Hashable] = frozenset()) -> Iterator[Any]:
         """Take a chain apart, its keys resolved; leave out or replace what a test has overridden."""
-        key = identity(interceptor)
-        if key in self._replaced and key not in within:  # what replaces it may run it in turn
-            yield from self._parts(self._replaced[key], within | {key})
+        replaced, opened = ("replaced", identity(interceptor)), ("opened", identity(interceptor))
+        if replaced[1] in self._replaced and replaced not in within:  # what replaces it may run it in turn
+            yield from self._parts(self._replaced[replaced[1]], within | {replaced})
         elif isinstance(interceptor, Chain):
+            if opened in within:
+                raise InvalidInterceptorError(f"{interceptor!r} contains itself, by a key.", interceptor)
             for part in interceptor.interceptors:
-                yield from self._parts(self._resolve(part, lambda: repr(interceptor)), within)
+                yield from self._parts(self._resolve(part, lambda: repr(interceptor)), within | {opened})
         elif interceptor is not None:
             yield interceptor
 

@@ -97,6 +97,10 @@ PROGRAMS = read(README.read_text(encoding="utf-8"))
 def test_section(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    for name in [
+        name for name in sys.modules if name.split(".")[0] == "app"
+    ]:  # the bookshop; `new` writes an `app`, too
+        monkeypatch.delitem(sys.modules, name)
     module = ModuleType(f"readme_{program.line}")
     module.__file__ = str(tmp_path / "README.py")
     monkeypatch.setitem(sys.modules, module.__name__, module)

@@ -2,9 +2,8 @@
 
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 from fastapi import FastAPI
 
@@ -12,11 +11,8 @@ from interceptors.cli.dead_hooks import find_dead_hooks
 from interceptors.cli.loading import load_application
 from interceptors.cli.lock import chains_of, differences, read_lock, write_lock
 from interceptors.cli.output import UsageError, describe, one_line, say
-from interceptors.cli.routes import RouteEntry, api_routes, endpoints_of
-from interceptors.errors import InterceptorWarning
-from interceptors.fastapi.install import check_routes
-from interceptors.fastapi.sources import all_routes
-from interceptors.registry import InterceptorRegistry
+from interceptors.cli.routes import RouteEntry, api_routes, applications, endpoints_of, registry_of
+from interceptors.fastapi.install import find_problems
 
 __all__ = ["check_application"]
 
@@ -30,10 +26,9 @@ def check_application(application: str, *, lock: Path | None, verify: Path | Non
         raise UsageError("--lock writes the file that --verify compares with; give one of them")
     locked = None if verify is None else read_lock(verify)
     app = load_application(application)
-    entries = list(api_routes(app))
-    registry: InterceptorRegistry | None = getattr(app.state, "interceptors", None)
+    entries = list(api_routes(app.routes))
     broken = list(_broken_chains(entries))
-    found = [*_start_up_problems(app, registry), *broken, *find_dead_hooks(registry, entries)]
+    found = [*_start_up_problems(app), *broken, *find_dead_hooks(app, entries)]
     problems = list(dict.fromkeys(map(one_line, found)))  # an interceptor is wrong in every chain that it is in
     if lock is not None and not problems:
         write_lock(lock, chains_of(entries))
@@ -43,20 +38,21 @@ def check_application(application: str, *, lock: Path | None, verify: Path | Non
     return not problems and not changes
 
 
-def _start_up_problems(app: FastAPI, registry: InterceptorRegistry | None) -> Iterator[str]:
-    """What `check_routes` raises or warns of, route by route: it stops at the first problem."""
-    if registry is not None:
-        for routes in ([], *([route] for route in all_routes(app.routes))):
-            yield from _problems(SimpleNamespace(routes=routes), registry)
+def _start_up_problems(app: FastAPI) -> Iterator[str]:
+    """What the start-up check of each installed registry finds."""
+    for part in applications(app):
+        if (registry := registry_of(part)) is not None:
+            yield from (describe(problem) for problem in find_problems(part, registry) if _counts(problem))
 
 
-def _problems(part: Any, registry: InterceptorRegistry) -> list[str]:
-    with warnings.catch_warnings(record=True) as caught:
-        try:
-            check_routes(part, registry)
-        except Exception as error:  # noqa: BLE001 (whatever compiling a chain raises is a finding)
-            return [describe(error)]
-    return [f"{c.category.__name__}: {c.message}" for c in caught if issubclass(c.category, InterceptorWarning)]
+def _counts(problem: Exception) -> bool:
+    """A warning does, too, unless Python is told to ignore it: `python -W ignore::...`, `warnings.filterwarnings`."""
+    if not isinstance(problem, Warning):
+        return True
+    with warnings.catch_warnings(record=True) as caught, suppress(Warning):
+        warnings.warn(problem, stacklevel=1)
+        return bool(caught)
+    return True  # it is an error by the filter
 
 
 def _broken_chains(entries: Iterable[RouteEntry]) -> Iterator[str]:
@@ -64,5 +60,5 @@ def _broken_chains(entries: Iterable[RouteEntry]) -> Iterator[str]:
     for endpoint in endpoints_of(entries):
         try:
             endpoint.plan()
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 (whatever the application's own code raises is a finding)
             yield describe(error)

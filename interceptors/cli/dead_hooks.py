@@ -1,15 +1,17 @@
 """Hooks that never run. Whose hooks these are is not known here: interceptors that can tell are asked."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
+
+from fastapi import FastAPI
 
 from interceptors.cli.output import describe
-from interceptors.cli.routes import RouteEntry, candidates_of, endpoints_of
+from interceptors.cli.routes import RouteEntry, applications, candidates_of, endpoints_of, registry_of
 from interceptors.context import InvocationContext
 from interceptors.fastapi.endpoint import Endpoint
 from interceptors.fastapi.sources import ROUTE
-from interceptors.kinds import is_provider
+from interceptors.kinds import identity, is_provider
 from interceptors.plan import Plan
 from interceptors.registry import InterceptorRegistry
 
@@ -21,21 +23,30 @@ Contexts: TypeAlias = list[type[InvocationContext]]
 """What interceptors see of routes: a plan's context class holds the names and annotations of one."""
 
 
-def find_dead_hooks(registry: InterceptorRegistry | None, entries: Iterable[RouteEntry]) -> Iterator[str]:
+class _Holder(NamedTuple):
+    interceptor: Any
+    asked: Any
+    """The object to ask, or None if it cannot tell."""
+    contexts: Contexts
+
+
+def find_dead_hooks(app: FastAPI, entries: Iterable[RouteEntry]) -> Iterator[str]:
     """What interceptors with a method `find_problems(contexts)` say about the routes whose chains hold them."""
-    holders: dict[int, tuple[Any, Contexts]] = {}
+    found: dict[Hashable, _Holder] = {}
 
     def note(registry: InterceptorRegistry, interceptor: Any, contexts: Contexts) -> None:
         for part in registry._parts(interceptor):
-            if id(part) not in holders:
-                holders[id(part)] = _able(part), []
-            holders[id(part)][1].extend(contexts)
+            if identity(part) not in found:
+                found[identity(part)] = _Holder(part, _able(part), [])
+            found[identity(part)].contexts.extend(contexts)
 
-    if registry is not None:  # a global hook may be in no chain at all
-        for entry in registry._globals:
-            if entry.applies_to(ROUTE):
-                with suppress(Exception):  # what is wrong with it is reported elsewhere, also below
-                    note(registry, registry._resolve(entry.interceptor, lambda: ""), [])
+    for part in applications(app):
+        registry = registry_of(part)
+        if registry is not None:  # a global hook may be in no chain at all
+            for entry in registry._globals:
+                if entry.applies_to(ROUTE):
+                    with suppress(Exception):  # what is wrong with it is reported elsewhere, also below
+                        note(registry, registry._resolve(entry.interceptor, lambda: ""), [])
     unclear: Contexts = []  # routes whose chains may hold anything
     for endpoint in endpoints_of(entries):
         contexts = _contexts(endpoint)
@@ -43,12 +54,12 @@ def find_dead_hooks(registry: InterceptorRegistry | None, entries: Iterable[Rout
             for candidate in candidates_of(endpoint):
                 if candidate.runs:
                     note(endpoint.registry, candidate.interceptor, contexts)
-        except Exception:  # noqa: BLE001
+        except Exception:  # noqa: BLE001 (whatever the application's own code raises is a finding)
             unclear += contexts
-    for interceptor, contexts in holders.values():
-        if interceptor is not None:
+    for holder in found.values():
+        if holder.asked is not None:
             try:
-                yield from interceptor.find_problems([*contexts, *unclear])
+                yield from holder.asked.find_problems([*holder.contexts, *unclear])
             except Exception as error:  # noqa: BLE001
                 yield describe(error)
 

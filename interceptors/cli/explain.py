@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from interceptors.cli.loading import load_application, reporting
 from interceptors.cli.output import UsageError, printable, say
@@ -16,19 +16,22 @@ __all__ = ["explain_application"]
 
 _VERSION = 1
 
+_Place: TypeAlias = tuple[str | None, int | None]
+
 
 def explain_application(application: str, route: str | None, *, why: bool, as_json: bool) -> None:
     """Print the chains of an application, or of the routes of one name.
 
     Raises UsageError for a route that there is not, CommandError for a chain that cannot be put together.
     """
-    entries = _select(list(api_routes(load_application(application))), route)
+    entries = _select(list(api_routes(load_application(application).routes)), route)
+    places = _Places()
     with reporting():
         if as_json:
-            document = {"version": _VERSION, "app": application, "routes": [_as_json(entry) for entry in entries]}
-            lines = [json.dumps(document, indent=2)]
+            routes = [_as_json(entry, places) for entry in entries]
+            lines = [json.dumps({"version": _VERSION, "app": application, "routes": routes}, indent=2)]
         else:
-            lines = [printable(line) for entry in entries for line in _as_text(entry, why=why)]
+            lines = [printable(line) for entry in entries for line in _as_text(entry, places, why=why)]
     say(*lines)
 
 
@@ -44,40 +47,40 @@ def _select(entries: Sequence[RouteEntry], route: str | None) -> Sequence[RouteE
     return found
 
 
-def _as_text(entry: RouteEntry, *, why: bool) -> Iterator[str]:
+def _as_text(entry: RouteEntry, places: "_Places", *, why: bool) -> Iterator[str]:
     yield f"{entry.title}  {entry.target}"
     if entry.endpoint is None:
         yield "  (not intercepted)"
         return
     chain, left_out = _split(entry)
     for position, candidate in enumerate(chain, 1):
-        yield "  ".join(["", str(position), *_columns(candidate)])
+        yield "  ".join(["", str(position), *_columns(candidate, places)])
     if not chain:
         yield "  (no interceptors)"
     for candidate in left_out if why else ():
-        yield "  ".join(["", "-", *_columns(candidate), candidate.reason or "-"])
+        yield "  ".join(["", "-", *_columns(candidate, places), candidate.reason or "-"])
 
 
-def _columns(candidate: Candidate) -> list[str]:
-    file, line = _place(candidate)
+def _columns(candidate: Candidate, places: "_Places") -> list[str]:
+    file, line = places.of(candidate)
     place = "-" if file is None else f"{file}:{line}"
     return [candidate.level, candidate.group or "-", candidate.key or "-", candidate.name, place]
 
 
-def _as_json(entry: RouteEntry) -> dict[str, Any]:
+def _as_json(entry: RouteEntry, places: "_Places") -> dict[str, Any]:
     chain, left_out = _split(entry)
     return {
         "method": entry.verb,
         "path": entry.path,
         "target": entry.target,
         "intercepted": entry.endpoint is not None,
-        "chain": [{"position": position, **_facts(candidate)} for position, candidate in enumerate(chain, 1)],
-        "left_out": [{**_facts(candidate), "reason": candidate.reason} for candidate in left_out],
+        "chain": [{"position": position, **_facts(candidate, places)} for position, candidate in enumerate(chain, 1)],
+        "left_out": [{**_facts(candidate, places), "reason": candidate.reason} for candidate in left_out],
     }
 
 
-def _facts(candidate: Candidate) -> dict[str, Any]:
-    file, line = _place(candidate)
+def _facts(candidate: Candidate, places: "_Places") -> dict[str, Any]:
+    file, line = places.of(candidate)
     return {
         "level": candidate.level,
         "group": candidate.group,
@@ -94,13 +97,25 @@ def _split(entry: RouteEntry) -> tuple[list[Candidate], list[Candidate]]:
     return [c for c in candidates if c.runs], [c for c in candidates if not c.runs]
 
 
-def _place(candidate: Candidate) -> tuple[str | None, int | None]:
-    """File and line; the file relative if it is below the current folder, also through links."""
-    place = candidate.file_and_line
-    if place is None:
-        return None, None
-    here = Path.cwd()
-    for file in (Path(place[0]).absolute(), Path(os.path.realpath(place[0]))):
-        if file.is_relative_to(here):
-            return file.relative_to(here).as_posix(), place[1]
-    return place
+class _Places:
+    """Where interceptors are written. Python parses a whole file to find a class, so each is looked for once."""
+
+    def __init__(self) -> None:
+        self._here = Path.cwd()
+        self._known: dict[int, tuple[Any, _Place]] = {}
+
+    def of(self, candidate: Candidate) -> _Place:
+        """File and line; the file relative if it is below the current folder, also through links."""
+        interceptor = candidate.interceptor  # kept, so that its id stays its own
+        if id(interceptor) not in self._known:
+            self._known[id(interceptor)] = interceptor, self._find(candidate)
+        return self._known[id(interceptor)][1]
+
+    def _find(self, candidate: Candidate) -> _Place:
+        place = candidate.file_and_line
+        if place is None:
+            return None, None
+        for file in (Path(place[0]).absolute(), Path(os.path.realpath(place[0]))):
+            if file.is_relative_to(self._here):
+                return file.relative_to(self._here).as_posix(), place[1]
+        return place

@@ -148,6 +148,10 @@ def _write(package: _Package, names: _Names, module: str, *, force: bool, dry_ru
     _check_inside(asked)
     if (package.folder / names.module / "__init__.py").exists():
         raise CommandError(f"{(package.folder / names.module).as_posix()} is a package, which would hide the module")
+    for init in package.inits:
+        module_file = init.parent.with_suffix(".py")
+        if module_file.exists() and not init.exists():
+            raise CommandError(f"{module_file.as_posix()} is a module, which a package of that name would hide")
     existing = [path.as_posix() for path in asked if os.path.lexists(path)]
     if existing and not force:
         raise CommandError(f"{' and '.join(existing)} exist{'s' if len(existing) == 1 else ''}; --force overwrites")

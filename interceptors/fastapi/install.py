@@ -13,7 +13,7 @@ from interceptors.errors import AlreadyInstalledError, UnreachedInterceptorError
 from interceptors.fastapi.controllers import controller_options, controller_routes, create_router
 from interceptors.fastapi.endpoint import endpoint_of
 from interceptors.fastapi.routes import endpoint_for, intercepted_route
-from interceptors.fastapi.sources import ROUTE, all_routes
+from interceptors.fastapi.sources import ROUTE, all_routes, mounted_routes
 from interceptors.fastapi.startup import check_before_first_request, check_in_lifespan
 from interceptors.kinds import location, name_of
 from interceptors.plan import Target
@@ -127,22 +127,28 @@ def find_problems(app: FastAPI, registry: InterceptorRegistry) -> Iterator[Excep
     yield from _problems_of(registry.validate)
     missed: list[str] = []
     for route in all_routes(app.routes):
-        handler = getattr(route, "endpoint", None)
-        endpoint = endpoint_of(handler)
-        if endpoint is not None:
-            yield from _problems_of(endpoint.plan)
-        elif isinstance(getattr(route, "original_route", route), APIRoute | APIWebSocketRoute):
-            declarations = list(Target.of(handler, None).declarations)
-            if any(found.intercepts for found in declarations):
-                yield _unreached(route, handler)
-            elif not any(found.skips_all for found in declarations):
+        yield from _problems_of_route(route)
+        if isinstance(getattr(route, "original_route", route), APIRoute | APIWebSocketRoute):
+            handler = route.endpoint
+            if endpoint_of(handler) is None and not any(d.skips_all for d in Target.of(handler, None).declarations):
                 missed.append(f"{_title(route)} ({name_of(handler)}, {location(handler)})")
+    for route in mounted_routes(app.routes):
+        yield from _problems_of_route(route)
     if missed and any(entry.applies_to(ROUTE) for entry in registry._globals):
         yield UnreachedRouteWarning(
             "These functions stand on routers that run no chain, so no global interceptor reaches them: "
             f"{'; '.join(missed)}. Make the router with `route_class=intercepted_route(registry)`, or say that it is on "
             f"purpose with `@skip_interceptors()` on the function."
         )
+
+
+def _problems_of_route(route: Any) -> Iterator[Exception]:
+    handler = getattr(route, "endpoint", None)
+    endpoint = endpoint_of(handler)
+    if endpoint is not None:
+        yield from _problems_of(endpoint.plan)
+    elif callable(handler) and any(found.intercepts for found in Target.of(handler, None).declarations):
+        yield _unreached(route, handler)
 
 
 def _problems_of(check: Callable[[], object]) -> Iterator[Exception]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from interceptors.context import InvocationContext, InvocationSource
 
-__all__ = ["ROUTE", "RouteContext", "RouteValue", "all_routes", "exit_stack"]
+__all__ = ["ROUTE", "RouteContext", "RouteValue", "all_routes", "exit_stack", "mounted_routes"]
 
 ROUTE = "route"
 """The source type of every invocation that FastAPI starts."""
@@ -65,6 +65,16 @@ def all_routes(routes: Sequence[Any]) -> Iterator[Any]:
                 yield context.starlette_route or context
         else:
             yield route
+
+
+def mounted_routes(routes: Sequence[Any]) -> Iterator[Any]:
+    """The routes below mounts, but for those of applications that have a registry of their own."""
+    for route in routes:
+        app = getattr(route, "app", None)
+        if not hasattr(route, "endpoint") and not hasattr(getattr(app, "state", None), "interceptors"):
+            below: Sequence[Any] = getattr(app, "routes", ())
+            yield from all_routes(below)
+            yield from mounted_routes(below)
 
 
 def exit_stack(scope: Any) -> AsyncExitStack:

@@ -16,9 +16,16 @@ def check_in_lifespan(router: APIRouter, check: Callable[[], None]) -> None:
 
     @asynccontextmanager
     async def checked(app: Any) -> AsyncGenerator[Any]:
+        failure: Exception | None = None
         async with lifespan(app) as state:
-            check()
-            yield state
+            try:
+                check()
+            except Exception as error:  # noqa: BLE001 (raised again, when the application has shut down in order)
+                failure = error
+            else:
+                yield state
+        if failure is not None:
+            raise failure
 
     router.lifespan_context = checked
 

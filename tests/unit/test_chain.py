@@ -492,7 +492,7 @@ class Aspect:
 
 @pytest.mark.parametrize(
     ("interceptor", "name"),
-    [("caching", "'caching' (no source file)"), (providers.Singleton(Aspect), "Singleton (no source file)")],
+    [("caching", "'caching' (no source file)"), (providers.Singleton(Aspect), f"Aspect ({place(Aspect)})")],
     ids=["key", "provider"],
 )
 @on_both_backends

@@ -338,10 +338,14 @@ def test_a_group_in_a_skip_concerns_globals_only() -> None:
 
 
 def test_a_skip_without_arguments_skips_everything_from_further_out() -> None:
-    """Its own level, and the levels outside; what is more local runs."""
+    """Globals, the class and the base; what stands beside it, or is more local, runs."""
 
     @intercept(A)
-    class Base:
+    class Root:
+        @intercept(D)
+        async def work(self) -> None: ...
+
+    class Base(Root):
         @skip_interceptors()
         @intercept(B)
         async def work(self) -> None: ...
@@ -351,13 +355,14 @@ def test_a_skip_without_arguments_skips_everything_from_further_out() -> None:
         async def work(self) -> None: ...
 
     @skip_interceptors()
-    class Quiet:
+    @intercept(B)
+    class Quiet(Root):
         @intercept(C)
         async def work(self) -> None: ...
 
-    assert names(given(G), Base, "work") == []
-    assert names(given(G), Service, "work") == ["C"]
-    assert names(given(G), Quiet, "work") == ["C"]
+    assert names(given(G), Base, "work") == ["B"]
+    assert names(given(G), Service, "work") == ["B", "C"]
+    assert names(given(G), Quiet, "work") == ["B", "D", "C"]
     assert reasons(given(G), Base, "work")[0] == ("global", "G", "skipped: @skip_interceptors()")
 
 

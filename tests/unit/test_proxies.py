@@ -637,3 +637,38 @@ async def test_objects_share_chains_but_not_targets() -> None:
     first, second = proxied(Counter(), registry), proxied(Counter(), registry)
 
     assert [await first.add(), await first.add(), await second.add()] == [1, 2, 1]
+
+
+# -- proxies of proxies ------------------------------------------------------------------------------------------------
+
+
+@on_both_backends
+async def test_a_proxy_of_a_proxy_is_the_proxy() -> None:
+    """Layers never run twice for one call."""
+    registry = InterceptorRegistry()
+    proxy = proxied(Service(), registry)
+
+    assert proxied(proxy, registry) is proxy
+    await proxied(proxy, registry).work()
+    assert EVENTS == [">A", ">B", "<B", "<A"]
+
+
+@on_both_backends
+async def test_a_proxy_cannot_be_invoked_by_name() -> None:
+    """Its layers would run twice; the message says what to do instead."""
+    registry = InterceptorRegistry()
+    text = "This Service is a proxy already: await its method, or invoke the object itself."
+
+    with pytest.raises(InvalidTargetError, match=f"^{re.escape(text)}$"):
+        await registry.invoke(proxied(Service(), registry), "work")
+
+
+def test_a_proxy_equals_what_its_object_equals() -> None:
+    """And has its hash: a proxy finds the object in a set, and the other way round."""
+    service = Service()
+    proxy = proxied(service)
+
+    assert proxy == service == proxied(service)
+    assert proxy != Service()
+    assert service in {proxy}
+    assert proxy in {service: 1}

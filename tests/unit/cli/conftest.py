@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from importlib import invalidate_caches
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ def run(project: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Resu
     """Run a command in the project."""
 
     def run(*arguments: str) -> Result:
+        invalidate_caches()  # files are written faster than a file system's clock ticks
         code = main(arguments)
         captured = capsys.readouterr()
         return Result(code, captured.out, captured.err)

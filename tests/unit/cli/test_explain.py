@@ -75,7 +75,9 @@ MAIN = """
     async def inner() -> None: ...
 
     app.include_router(outer, prefix="/v1")
-    app.mount("/mounted", FastAPI())
+    mounted = FastAPI()
+    mounted.get("/{item}")(both)
+    app.mount("/mounted", mounted)
     app.add_route("/starlette", lambda request: None)
 """
 
@@ -123,14 +125,14 @@ WEBSOCKET /v1/outer/plain/socket  socket
 GET /v1/outer/inner  inner
   1  global  auth  -  Auth  {place("Auth")}
   2  global  metrics  -  Metrics  {place("Metrics")}
+GET /mounted/{{item}}  both
+  (not intercepted)
 """
 
 
 def without_line(text: str) -> str:
     """The library's own file stands somewhere, in some line."""
-    return "\n".join(
-        "  4  method  -  -  Chain  CHAIN" if f"{CHAIN}:" in line else line for line in text.split("\n")
-    )
+    return "\n".join("  4  method  -  -  Chain  CHAIN" if f"{CHAIN}:" in line else line for line in text.split("\n"))
 
 
 def test_the_text(shop: Path) -> None:
@@ -149,7 +151,7 @@ def test_why(run: Run, shop: Path) -> None:
         f"  1  global  auth  -  Auth  {place('Auth')}",
         f"  2  method  -  caching  Cache  {place('Cache')}",
         job,
-        f'  -  global  metrics  -  Metrics  {place("Metrics")}  skipped: @skip_interceptors(group=\'metrics\')',
+        f"  -  global  metrics  -  Metrics  {place('Metrics')}  skipped: @skip_interceptors(group='metrics')",
     ]
     assert run("explain", "shop.main:app", "/both", "--why").lines[:5] == [
         "DELETE /both  both",
@@ -224,7 +226,7 @@ def test_text_and_json_tell_the_same(run: Run, shop: Path) -> None:
         ("/orders", ["GET /orders", "POST /orders"]),
         ("OrderController.many", ["GET /orders", "POST /orders"]),
         ("WEBSOCKET /orders/live", ["WEBSOCKET /orders/live"]),
-        ("both", ["DELETE /both", "PUT /both"]),
+        ("both", ["DELETE /both", "PUT /both", "GET /mounted/{item}"]),
         ("PUT /both", ["PUT /both"]),
         ("/v1/outer/inner", ["GET /v1/outer/inner"]),
     ],

@@ -47,7 +47,10 @@ HEALTH = "GET /health  health\n  (not intercepted)\n"
         (f"{APP}\n    class Factories:\n        make = lambda: app", "main:Factories.make"),
         (f"{APP}\n    class Shop:\n        def __call__(self): return app\n    shop = Shop()", "main:shop"),
         (f"{APP}\n    class Holder: pass\n    Holder.app = app", "main:Holder.app"),
-        (f"{APP}\n    def __getattr__(name):\n        if name == 'lazy': return app\n        raise AttributeError", "main:lazy"),
+        (
+            f"{APP}\n    def __getattr__(name):\n        if name == 'lazy': return app\n        raise AttributeError",
+            "main:lazy",
+        ),
     ],
 )
 def test_an_application_or_a_factory(run: Run, project: Path, text: str, name: str) -> None:
@@ -79,7 +82,10 @@ def test_the_current_folder_is_first(project: Path) -> None:
         ("main:missing", "the module 'main' has no attribute 'missing'"),
         ("main:app.missing", "the module 'main' has no attribute 'app.missing'"),
         *(
-            (f"main:{name}", f"'main:{name}' is neither a FastAPI application nor a factory without parameters that gives one")
+            (
+                f"main:{name}",
+                f"'main:{name}' is neither a FastAPI application nor a factory without parameters that gives one",
+            )
             for name in ("NUMBER", "with_parameter", "makes_nothing", "later", "asgi", "dict", "signature", "Route")
         ),
     ],

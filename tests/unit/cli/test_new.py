@@ -188,9 +188,7 @@ def test_a_dry_run_prints_the_same_and_writes_nothing(run: Run, project: Path) -
         (["audit.py", "test_audit.py"], "app/interceptors/audit.py and app/interceptors/test_audit.py exist"),
     ],
 )
-def test_what_exists_is_overwritten_by_force_alone(
-    run: Run, project: Path, existing: list[str], says: str
-) -> None:
+def test_what_exists_is_overwritten_by_force_alone(run: Run, project: Path, existing: list[str], says: str) -> None:
     """Without it nothing is written at all, exit code 1."""
     write(project, {f"app/interceptors/{name}": "mine" for name in existing})
     before = files_in(project)
@@ -218,6 +216,17 @@ def test_a_package_of_the_same_name_is_in_the_way(run: Run, project: Path) -> No
         assert run("new", "audit", *options) == Result(
             1, "", "error: app/interceptors/audit is a package, which would hide the module\n"
         )
+
+
+def test_a_module_named_like_a_new_package_is_in_the_way(run: Run, project: Path) -> None:
+    """It would be hidden; where the package is there already, it is hidden already."""
+    write(project, {"app/interceptors.py": ""})
+    assert run("new", "audit", "--force") == Result(
+        1, "", "error: app/interceptors.py is a module, which a package of that name would hide\n"
+    )
+    assert files_in(project) == ["app/interceptors.py"]
+    write(project, {"app/interceptors/__init__.py": ""})
+    assert run("new", "audit").code == 0
 
 
 def test_packages_that_exist_are_left_alone(run: Run, project: Path) -> None:
@@ -465,6 +474,7 @@ class Terminal(StringIO):
     ("arguments", "answers", "asked", "last"),
     [
         ([], "audit\n\n\n", ["Name", "Is", "Group"], 'registry.discover("app.interceptors")'),
+        ([], "a b\naudit\n\n\n", ["Name", "Name", "Is", "Group"], 'registry.discover("app.interceptors")'),
         ([], "audit\nn\n", ["Name", "Is"], "@intercept(AuditInterceptor)"),
         (["audit"], "y\nauth\n", ["Is", "Group"], 'registry.discover("app.interceptors")'),
         (["audit", "--local"], "", [], "@intercept(AuditInterceptor)"),
@@ -495,7 +505,9 @@ def test_it_refuses_before_it_asks(project: Path, monkeypatch: pytest.MonkeyPatc
     assert out.getvalue() == ""
 
 
-def test_leaving_in_this_process(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_leaving_in_this_process(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The line behind the question is ended."""
     monkeypatch.setattr(sys, "stdin", Terminal(""))
     monkeypatch.setattr(sys, "stdout", out := Terminal())

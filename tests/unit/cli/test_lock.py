@@ -1,0 +1,278 @@
+"""`check --lock` and `check --verify`: the file, the differences, and what cannot be read or written."""
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interceptors.cli.lock import differences, read_lock, write_lock
+from tests.unit.cli.helpers import Result, files_in, run_process, write
+
+Run = Callable[..., Result]
+
+MAIN = """
+    from fastapi import APIRouter, FastAPI
+    from interceptors import InterceptorRegistry, intercept, skip_interceptors
+    from interceptors.fastapi import controller, get, install, post, websocket
+
+    class AuthInterceptor:
+        async def intercept(self, ctx, next): ...
+
+    class Metrics(AuthInterceptor): ...
+
+    async def caching(ctx, next): ...
+
+    registry = InterceptorRegistry(ordered_groups=["", "auth"])
+    registry.bind("caching", caching)
+    registry.add_global(AuthInterceptor, group="auth")
+    registry.add_global(Metrics)
+
+    @controller(prefix="/orders")
+    class OrderController:
+        @post("")
+        @get("/{order_id}")
+        @intercept("caching")
+        @skip_interceptors(Metrics)
+        async def show(self, order_id: int = 0) -> None: ...
+
+        @websocket("")
+        async def live(self) -> None: ...
+
+    app = FastAPI()
+    install(app, registry, controllers=[OrderController])
+
+    @app.get("/a")
+    @app.get("/b")
+    @skip_interceptors()
+    async def a() -> None: ...
+
+    @app.get("/b")
+    async def shadowed() -> None: ...
+
+    router = APIRouter()
+
+    @router.get("/plain")
+    @skip_interceptors()
+    async def plain() -> None: ...
+
+    app.include_router(router)
+"""
+LOCK = """\
+# interceptors chain lock 1
+GET /a
+GET /b
+POST /orders
+  global auth AuthInterceptor
+  method - caching
+WEBSOCKET /orders
+  global - Metrics
+  global auth AuthInterceptor
+GET /orders/{order_id}
+  global auth AuthInterceptor
+  method - caching
+GET /plain
+"""
+
+
+def test_the_file(project: Path) -> None:
+    """Routes by path, then verb; no files and no lines of the code, so moving code changes nothing."""
+    write(project, {"main.py": MAIN})
+    assert run_process(project, "check", "main:app", "--lock", "chains.lock") == Result(0, "7 routes, 0 problems\n", "")
+    assert (project / "chains.lock").read_bytes() == LOCK.encode()
+    assert run_process(project, "check", "main:app", "--verify", "chains.lock") == Result(
+        0, "7 routes, 0 problems\n", ""
+    )
+    write(project, {"moved.py": "\n\n# moved\n" + dedent(MAIN)})
+    assert run_process(project, "check", "moved:app", "--verify", "chains.lock").code == 0
+
+
+def test_it_is_overwritten(run: Run, project: Path) -> None:
+    """That is what it is for."""
+    write(project, {"main.py": MAIN, "chains.lock": "old"})
+    assert run("check", "main:app", "--lock", "chains.lock").code == 0
+    assert (project / "chains.lock").read_text() == LOCK
+
+
+def test_differences_are_printed(run: Run, project: Path) -> None:
+    """Exit code 1."""
+    locked = (
+        LOCK.replace("GET /a\n", "")
+        .replace("POST /orders\n  global auth AuthInterceptor\n", "POST /orders\n  global auth Other\n")
+        .replace(
+            "  global - Metrics\n  global auth AuthInterceptor\n", "  global auth AuthInterceptor\n  global - Metrics\n"
+        )
+        .replace("GET /plain\n", "GET /plain\n  global - Metrics\nGET /x\n")
+    )
+    write(project, {"main.py": MAIN, "chains.lock": locked})
+    assert run("check", "main:app", "--verify", "chains.lock") == Result(
+        1,
+        "7 routes, 0 problems\n"
+        "GET /a is new\n"
+        "POST /orders lost global auth Other\n"
+        "POST /orders gained global auth AuthInterceptor\n"
+        "WEBSOCKET /orders changed order: global auth AuthInterceptor, global - Metrics -> "
+        "global - Metrics, global auth AuthInterceptor\n"
+        "GET /plain lost global - Metrics\n"
+        "GET /x is gone\n",
+        "",
+    )
+    assert (project / "chains.lock").read_text() == locked
+
+
+def test_problems_come_first(run: Run, project: Path) -> None:
+    """With problems nothing is written; what can be compared is."""
+    dead = """
+        class Hooks(AuthInterceptor):
+            def find_problems(self, contexts): return ["dead"]
+
+        registry.add_global(Hooks())
+    """
+    broken = '\n@app.get("/new")\n@intercept("unknown")\nasync def broken() -> None: ...\n'
+    write(project, {"main.py": dedent(MAIN) + dedent(dead), "chains.lock": LOCK})
+    assert run("check", "main:app", "--lock", "new.lock") == Result(1, "problem: dead\n7 routes, 1 problems\n", "")
+    assert files_in(project) == ["chains.lock", "main.py"]
+    assert run("check", "main:app", "--verify", "chains.lock") == Result(
+        1,
+        "problem: dead\n"
+        "7 routes, 1 problems\n"
+        "POST /orders gained global - Hooks\n"
+        "WEBSOCKET /orders gained global - Hooks\n"
+        "GET /orders/{order_id} gained global - Hooks\n",
+        "",
+    )
+    sys.modules.pop("main")
+    write(project, {"main.py": dedent(MAIN) + broken})
+    result = run("check", "main:app", "--verify", "chains.lock")
+    assert (result.code, len(result.lines), result.lines[1:]) == (1, 2, ["8 routes, 1 problems"])
+
+
+def test_lock_and_verify(run: Run, project: Path) -> None:
+    """One of them."""
+    assert run("check", "main:app", "--lock", "a", "--verify", "b") == Result(
+        2, "", "error: --lock writes the file that --verify compares with; give one of them\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "why"), [("missing/chains.lock", "No such file or directory"), (".", "Is a directory")]
+)
+def test_a_file_that_cannot_be_written(run: Run, project: Path, file: str, why: str) -> None:
+    """Exit code 1."""
+    write(project, {"main.py": MAIN})
+    assert run("check", "main:app", "--lock", file) == Result(1, "", f"error: cannot write {file}: {why}\n")
+
+
+HEADER = "# interceptors chain lock 1\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "No such file or directory"),
+        (b"\xff\xfe", "it is not UTF-8"),
+        (b"", "the first line is not '# interceptors chain lock 1'"),
+        (b"# interceptors chain lock 2\n", "the first line is not '# interceptors chain lock 1'"),
+        (b"\n" + LOCK.encode(), "the first line is not '# interceptors chain lock 1'"),
+        *(
+            (f"{HEADER}{text}".encode(), f"line {line} is neither a new route nor a layer: {what!r}")
+            for text, line, what in (
+                ("  global - a\n", 2, "  global - a"),
+                ("GET /a\n<<<<<<< HEAD\n", 3, "<<<<<<< HEAD"),
+                ("GET /a\n\nGET /a\n", 4, "GET /a"),
+                ("GET /a\n  local - a\n", 3, "  local - a"),
+                ("GET /a\n  global a\n", 3, "  global a"),
+                ("GET /a\n global - a\n", 3, " global - a"),
+                ("GET a\n", 2, "GET a"),
+            )
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_read(run: Run, project: Path, content: bytes | None, why: str) -> None:
+    """Exit code 2, before the application is loaded."""
+    if content is not None:
+        (project / "chains.lock").write_bytes(content)
+    assert run("check", "missing:app", "--verify", "chains.lock") == Result(
+        2, "", f"error: cannot read chains.lock: {why}\n"
+    )
+
+
+def test_line_ends_of_windows_and_blank_lines(run: Run, project: Path) -> None:
+    """An editor or git may have changed them."""
+    write(project, {"main.py": MAIN})
+    (project / "chains.lock").write_bytes(f"{LOCK}\n".replace("\n", "\r\n").encode())
+    assert run("check", "main:app", "--verify", "chains.lock").code == 0
+
+
+def test_odd_texts_stay_on_their_lines(run: Run, project: Path) -> None:
+    """A group with a line end does not break the file."""
+    odd = 'registry.add_global(caching, group="two\\nlines  größe", key="a b")\napp.get("/a b/größe")(plain)'
+    write(project, {"main.py": dedent(MAIN) + odd})
+    assert run("check", "main:app", "--lock", "chains.lock").code == 0
+    assert "GET /a b/größe\nGET /b\n" in (project / "chains.lock").read_text()
+    assert "\n  global two\\nlines  größe a b\n" in (project / "chains.lock").read_text()
+    assert run("check", "main:app", "--verify", "chains.lock").code == 0
+
+
+# -- the rules of differences ------------------------------------------------------------------------------------------
+
+layers = st.lists(st.sampled_from(["global - a", "global auth a", "method - b", "class - Chain"]), max_size=5)
+chains = st.dictionaries(st.sampled_from(["GET /a", "POST /a", "GET /b", "WEBSOCKET /b/c"]), layers)
+
+
+@given(chains)
+def test_the_same_has_no_differences(some: dict[str, list[str]]) -> None:
+    """Whatever it is."""
+    assert list(differences(some, some)) == []
+
+
+@given(chains, chains)
+def test_something_else_has_differences(old: dict[str, list[str]], new: dict[str, list[str]]) -> None:
+    """No change goes unseen, and each line names a route that has changed."""
+    found = list(differences(old, new))
+    changed = {route for route in {*old, *new} if old.get(route) != new.get(route)}
+    assert {route for route in changed if any(line.startswith(f"{route} ") for line in found)} == changed
+    assert all(any(line.startswith(f"{route} ") for route in changed) for line in found)
+
+
+@given(layers, layers)
+def test_what_was_lost_and_gained_makes_up_the_difference(old: list[str], new: list[str]) -> None:
+    """One for one."""
+    found = list(differences({"GET /a": old}, {"GET /a": new}))
+    lost = [line.removeprefix("GET /a lost ") for line in found if " lost " in line]
+    gained = [line.removeprefix("GET /a gained ") for line in found if " gained " in line]
+    assert sorted([*old, *gained]) == sorted([*new, *lost])
+    assert not set(lost) & set(gained)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        ("a b", "b a", ["changed order: a, b -> b, a"]),
+        ("a b c", "c a", ["lost b", "changed order: a, c -> c, a"]),
+        ("a b", "b x a", ["gained x", "changed order: a, b -> b, a"]),
+        ("a b a", "a b", ["lost a"]),
+        ("a b a", "b a", ["lost a"]),
+        ("b a", "a b a", ["gained a"]),
+        ("a a", "a", ["lost a"]),
+        ("a", "", ["lost a"]),
+    ],
+)
+def test_order(old: str, new: str, found: list[str]) -> None:
+    """Only what is in both can change its order; of two of one name either may have gone."""
+    lines = differences({"GET /a": old.split()}, {"GET /a": new.split()})
+    assert list(lines) == [f"GET /a {line}" for line in found]
+
+
+@given(chains)
+def test_what_was_written_is_read(tmp_path_factory: pytest.TempPathFactory, some: dict[str, list[str]]) -> None:
+    """The very same."""
+    file = tmp_path_factory.getbasetemp() / "chains.lock"
+    write_lock(file, some)
+    assert read_lock(file) == some
+    routes = [line for line in file.read_text().splitlines()[1:] if re.match("[A-Z]", line)]
+    assert routes == sorted(some, key=lambda route: route.split()[::-1])
