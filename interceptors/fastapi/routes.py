@@ -16,29 +16,31 @@ __all__ = ["InterceptedRoute", "endpoint_for", "intercepted_route"]
 
 
 class InterceptedRoute(APIRoute):
-    """The base of the classes that `intercepted_route` makes, to recognise them by."""
+    """The base of the classes that `intercepted_route` makes; in their MRO it stands behind a route class of the user's.
+
+    So what that class does around its handler is outside of the chain, for streams, too.
+    """
 
     registry: InterceptorRegistry
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's own handler; it calls this once per inclusion of a router, so there are no side effects."""
+        handler = super().get_route_handler()
+        info = endpoint_of(self.endpoint)
+        return opening_streams(handler) if info is not None and is_generator(info.target.function) else handler
 
 
 def intercepted_route(registry: InterceptorRegistry, base: type[APIRoute] = APIRoute) -> type[APIRoute]:
     """A route class for `APIRouter(route_class=...)` whose functions are intercepted; `base` is your own, if you have one."""
     if issubclass(base, InterceptedRoute) and base.registry is registry:
         return base
+    bases = (InterceptedRoute,) if issubclass(InterceptedRoute, base) else (base, InterceptedRoute)
 
-    class Route(InterceptedRoute, base):  # type: ignore[misc, valid-type]
-        def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-            super().__init__(path, endpoint_for(registry, endpoint), **options)
+    def init(self: Any, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        bases[0].__init__(self, path, endpoint_for(registry, endpoint), **options)
 
-        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-            # FastAPI calls this once per inclusion of a router, so it has no side effects.
-            handler = super().get_route_handler()
-            info = endpoint_of(self.endpoint)
-            return opening_streams(handler) if info is not None and is_generator(info.target.function) else handler
-
-    Route.registry = registry
-    Route.__name__ = Route.__qualname__ = f"Intercepted{base.__name__}"
-    return Route
+    name = f"Intercepted{base.__name__}"
+    return type(name, bases, {"__init__": init, "__module__": __name__, "registry": registry})
 
 
 def endpoint_for(registry: InterceptorRegistry, handler: Any) -> Callable[..., Any]:

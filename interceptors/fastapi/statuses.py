@@ -19,20 +19,21 @@ def raise_status(error: Exception, scope: Any) -> None:
     handlers, _ = scope.get("starlette.exception_handlers", ({}, {}))
     bases = type(error).__mro__
     if not any(base in handlers for base in bases[: bases.index(Exception)]):
-        status, detail = found
-        raise HTTPException(status, _jsonable(detail)) from error
+        answer = HTTPException(found[0], "")
+        answer.detail = _jsonable(found[1])  # not in the constructor, which has a text of its own for None
+        raise answer from error
 
 
 def _jsonable(detail: Any) -> Any:
     """The detail as JSON can hold it: what it cannot, a bad argument for example, is shown as Python does."""
     parts: Any = detail
     if isinstance(detail, dict):
-        return {str(key): _jsonable(parts[key]) for key in parts}
+        return {_jsonable(str(key)): _jsonable(parts[key]) for key in parts}
     if isinstance(detail, list | tuple):
         return [_jsonable(value) for value in parts]
     try:
         encoded = jsonable_encoder(detail)
-        json.dumps(encoded, allow_nan=False)
+        json.dumps(encoded, allow_nan=False, ensure_ascii=False).encode()
     except Exception:  # noqa: BLE001 (whatever it is, the client gets its 4xx)
-        return repr(detail)
+        return ascii(detail)
     return encoded

@@ -7,6 +7,7 @@ yet, and the route class runs the chain when FastAPI has made the response, and 
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from contextvars import ContextVar, copy_context
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -57,8 +58,13 @@ def stream_endpoint(registry: InterceptorRegistry, target: Target) -> Callable[.
     info = Endpoint(registry, target)
 
     def endpoint(*, _interceptors_request: Request, _interceptors_response: Response, **values: Any) -> Any:
-        stream = _Stream(info, _interceptors_request, _interceptors_response, values)
-        _interceptors_request.scope[_STREAM] = stream
+        scope = _interceptors_request.scope
+        if _STREAM not in scope:
+            raise RuntimeError(
+                f"{target.title} stands on a route of another class, which does not run the chain of a stream. Register "
+                f"the handler itself, on a router with `route_class=intercepted_route(registry)`."
+            )
+        stream = scope[_STREAM] = _Stream(info, _interceptors_request, _interceptors_response, values)
         return stream
 
     marked: Any = mark(endpoint, info, [*target.signature.visible, *hidden_parameters()], wraps=False)
@@ -75,14 +81,15 @@ def opening_streams(handler: Handler) -> Handler:
     """A route handler that runs the chain of a stream when `handler` has made the response."""
 
     async def handle(request: Request) -> Response:
+        request.scope[_STREAM] = None
         try:
             response = await handler(request)
         except BaseException:
-            unopened: _Stream | None = request.scope.pop(_STREAM, None)
+            unopened: _Stream | None = request.scope.pop(_STREAM)
             if unopened is not None:
                 unopened.give_up()
             raise
-        stream: _Stream | None = request.scope.pop(_STREAM, None)  # a route class of the user's may answer by itself
+        stream: _Stream | None = request.scope.pop(_STREAM)  # a route class of the user's may answer by itself
         return response if stream is None else await stream.open(response)
 
     return handle
@@ -101,6 +108,7 @@ class _Stream:
         self._title = info.target.title
         self._is_open = anyio.Event()
         self._next: Any = None
+        self._variables: dict[ContextVar[Any], Any] = {}  # what the layers have set
         # What FastAPI has put on its stack are the `yield` dependencies. What it puts there from now on reads the
         # stream already (server-sent events), and has to end by itself, without an error, if the chain denies.
         self._stack = exit_stack(request.scope)
@@ -112,6 +120,9 @@ class _Stream:
 
     async def __anext__(self) -> Any:
         await self._is_open.wait()
+        while self._variables:  # of server-sent events FastAPI's reader was started before the chain ran
+            variable, value = self._variables.popitem()
+            variable.set(value)
         token = current.set(self._ctx)  # what the generator calls belongs to the same request
         try:
             return await self._next()
@@ -140,6 +151,7 @@ class _Stream:
         self._stack.push_async_exit(reader)
 
     async def _run_chain(self) -> Any:
+        before = copy_context()
         token = current.set(self._ctx)
         try:
             return await self._run(self._ctx)
@@ -148,6 +160,7 @@ class _Stream:
             raise
         finally:
             current.reset(token)
+            self._variables = {v: value for v, value in copy_context().items() if before.get(v) is not value}
 
     def _answer(self, response: Response, result: Any) -> Response:
         injected: Response = self._ctx.response
@@ -158,10 +171,8 @@ class _Stream:
             return answer
         self._next = self._step_of(result)
         # FastAPI has copied the injected headers and the status before the chain ran.
-        response.raw_headers = [
-            *response.raw_headers[: len(response.raw_headers) - self._headers],
-            *injected.raw_headers,
-        ]
+        del response.raw_headers[len(response.raw_headers) - self._headers :]
+        response.raw_headers += injected.raw_headers  # in place: FastAPI has made a view of the list already
         if injected.status_code:
             response.status_code = injected.status_code
         return response

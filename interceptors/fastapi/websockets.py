@@ -4,7 +4,7 @@ from collections.abc import Callable
 from inspect import Parameter
 from typing import Any
 
-from starlette.exceptions import HTTPException
+from starlette.exceptions import HTTPException, WebSocketException
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket, WebSocketState
 
@@ -45,19 +45,24 @@ def websocket_endpoint(registry: InterceptorRegistry, target: Target) -> Callabl
         try:
             await plan.run(ctx)
         except Exception as error:
-            # FastAPI's handler would answer with a response, which a WebSocket cannot send: the client would wait.
-            if isinstance(error, HTTPException) or take_status(error) is not None:
-                await _refuse(websocket)
-            raise
+            reason = _reason(error)
+            if reason is None:
+                raise
+            # FastAPI would answer with a response, which a WebSocket cannot send.
+            raise WebSocketException(_POLICY_VIOLATION, reason) from error
         finally:
             current.reset(token)
-        await _refuse(websocket)
+        if websocket.application_state is WebSocketState.CONNECTING:  # a client must not wait for ever
+            await websocket.close(_POLICY_VIOLATION)
 
     hidden = [] if own else [Parameter(name, Parameter.KEYWORD_ONLY, annotation=HTTPConnection)]
     return mark(endpoint, info, [*visible, *hidden], wraps=True)
 
 
-async def _refuse(websocket: WebSocket) -> None:
-    """Close a connection that nobody accepted; a client must not wait for ever."""
-    if websocket.application_state is WebSocketState.CONNECTING:
-        await websocket.close(_POLICY_VIOLATION)
+def _reason(error: Exception) -> str | None:
+    """Why the conversation ends, if it is by an error that HTTP has a status for; at most 123 bytes go over the wire."""
+    found = take_status(error)
+    detail: Any = error.detail if isinstance(error, HTTPException) else None if found is None else found[1]
+    if found is None and not isinstance(error, HTTPException):
+        return None
+    return detail.encode()[:123].decode(errors="ignore") if isinstance(detail, str) else ""
