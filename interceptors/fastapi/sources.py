@@ -47,8 +47,10 @@ class RouteContext(InvocationContext):
 
 
 def _route_value(scope: Any) -> RouteValue:
-    route = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
-    route = getattr(route, "starlette_route", None) or route  # an included WebSocket has a route of its own
+    route = scope.get("route")
+    inclusion = scope.get("fastapi", {}).get("effective_route_context")
+    if getattr(inclusion, "original_route", None) is route:  # else it is that of a mount further out
+        route = inclusion
     return RouteValue(
         verb="WEBSOCKET" if scope["type"] == "websocket" else scope["method"],
         path=getattr(route, "path", scope["path"]),
