@@ -291,6 +291,25 @@ async def test_done_and_next_are_one_completion():
     assert result == "found"
 
 
+async def test_with_warnings_as_errors_nothing_is_let_through():
+    """Where the warning is raised it leaves the hook as an exception, or its run: the call fails."""
+
+    def twice(ctx, next):
+        next()
+        next()
+
+    def other(ctx, next):
+        next(Forbidden("first"))
+        raise ValueError("second")
+
+    for hook in (twice, other):
+        hooks, log = RemoteHooks(), []
+        hooks.before_remote("**", hook)
+        with pytest.raises(DoubleCompletionWarning):  # this suite makes warnings errors
+            await call(hooks, target=method_of(log))
+        assert log == []
+
+
 async def test_done_counts_for_the_hook_whose_turn_it_is():
     """It is the context's, not a hook's own: called late by the first hook's task, it ends the second hook's turn."""
     hooks, log = RemoteHooks(), []

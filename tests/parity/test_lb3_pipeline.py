@@ -15,13 +15,15 @@ import asyncio
 from typing import Annotated
 
 import pytest
+from dependency_injector import containers, providers
+from dependency_injector.wiring import Provide
 from fastapi import Depends, FastAPI, HTTPException, Query, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from httpx2 import ASGITransport, AsyncClient
 from pydantic import BaseModel
 
 from interceptors import InterceptorRegistry
-from interceptors.errors import IgnoredAssignmentWarning, InvalidArgumentError
+from interceptors.errors import ForgottenNextError, IgnoredAssignmentWarning, InvalidArgumentError, TargetNotBuiltError
 from interceptors.fastapi import controller, get, install, post
 from interceptors.remoting import RemoteHooks, remote_method
 from tests.unit.remoting.support import REMOTE, call, context, invoke, texts, warned
@@ -384,6 +386,19 @@ async def test_done_in_an_error_hook_settles_the_error():
 # -- error hooks -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_hooks_time_out_starts_the_error_hooks(when):
+    """A forgotten `next` is a failure like any other; an error hook may settle it. In LB3 the request hangs."""
+    hooks, seen = RemoteHooks(next_timeout=0.02), []
+    (hooks.before_remote if when == "before" else hooks.after_remote)("**", lambda ctx, next: None)
+    hooks.after_remote_error("User.find", lambda ctx: seen.append(type(ctx.error)))
+    with pytest.raises(ForgottenNextError):
+        await call(hooks)
+    hooks.after_remote_error("**", lambda ctx: ctx.done("settled"))
+    assert await call(hooks) == "settled"
+    assert seen == [ForgottenNextError] * 2
+
+
 async def test_continuing_keeps_the_error():
     """An error hook cannot swallow by `next()`; the next one sees the same error."""
     hooks, seen = RemoteHooks(), []
@@ -487,6 +502,55 @@ async def test_the_context_of_a_static_and_of_an_instance_method():
     await invoke(hooks, user, "find")
     await invoke(hooks, user, "save")
     assert seen == [("find", "User.find", True, "User", None), ("save", "User.prototype.save", False, "User", user)]
+
+
+async def test_the_instance_of_a_controller():
+    """Differs: LB3 has loaded the row by then. It is the controller, which loads its own.
+
+    One whose constructor is injected is built when the method's turn comes: before hooks get an error that says so.
+    """
+    seen = []
+
+    class Clock:
+        pass
+
+    class Base:
+        @get("/{id}")
+        @remote_method("prototype.save")
+        async def save(self, id: int) -> str:
+            seen.append(self)
+            return "saved"
+
+    @controller(prefix="/plain", model="Plain")
+    class Plain(Base):
+        """Takes nothing."""
+
+    @controller(prefix="/injected", model="Injected")
+    class Injected(Base):
+        def __init__(self, clock: Annotated[Clock, Provide["clock"]]):
+            self.clock = clock
+
+    class Container(containers.DeclarativeContainer):
+        clock = providers.Singleton(Clock)
+
+    hooks = RemoteHooks()
+    hooks.before_remote("Plain.**", lambda ctx: seen.append(ctx.instance))
+    hooks.after_remote("**", lambda ctx: seen.append(ctx.instance))
+    registry = InterceptorRegistry(Container())
+    registry.add_global(hooks)
+    app = FastAPI()
+    install(app, registry, controllers=[Plain, Injected])
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+        assert (await client.get("/plain/1")).json() == "saved"
+        assert [type(each) for each in seen] == [Plain] * 3
+        assert seen[0] is seen[1] is seen[2]
+        seen.clear()
+        assert (await client.get("/injected/1")).json() == "saved"
+        assert [type(each) for each in seen] == [Injected] * 2
+        assert seen[0] is seen[1]
+        hooks.before_remote("Injected.**", lambda ctx: seen.append(ctx.instance))
+        with pytest.raises(TargetNotBuiltError):
+            await client.get("/injected/1")
 
 
 async def test_only_args_and_result_can_be_assigned():

@@ -15,7 +15,15 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from httpx2 import ASGITransport, AsyncClient
 
-from interceptors import InterceptorRegistry, InvocationSource, annotate, intercept, skip_interceptors
+from interceptors import (
+    InterceptorRegistry,
+    InvocationSource,
+    annotate,
+    errors,
+    intercept,
+    remoting,
+    skip_interceptors,
+)
 from interceptors.fastapi import controller, get, install, intercepted_route, post
 from interceptors.remoting import RemoteHooks, remote_method
 from tests.unit.remoting.support import REMOTE, invoke
@@ -271,6 +279,17 @@ async def test_they_are_an_interceptor_like_any_other():
     await registry.invoke(Order(), "find", source=REMOTE)
     await registry.invoke(Order(), "count", source=REMOTE)
     assert log == ["before Order.find"]
+
+
+def test_what_the_package_gives():
+    """Four names; errors and warnings are the library's."""
+    assert remoting.__all__ == ["RemoteHooks", "RemoteMethod", "RemotingContext", "remote_method"]
+    for name in remoting.__all__:
+        assert hasattr(remoting, name)
+    for name in ("InvalidPatternError", "InvalidHookError", "InvalidArgumentError", "HookError", "ForgottenNextError"):
+        assert issubclass(getattr(errors, name), errors.InterceptorError)
+    for name in ("DoubleCompletionWarning", "IgnoredAssignmentWarning"):
+        assert issubclass(getattr(errors, name), errors.InterceptorWarning)
 
 
 # -- what a call is called ---------------------------------------------------------------------------------------------

@@ -35,6 +35,13 @@ NOTHING = "nothing"
 # -- a tree of invocations ---------------------------------------------------------------------------------------------
 
 
+class Shown:
+    """Printed by its `repr`: hypothesis would try every way to break a tree of calls into lines."""
+
+    def _repr_pretty_(self, printer, cycle):
+        printer.text(repr(self))
+
+
 @dataclass(frozen=True)
 class Bind:
     key: str
@@ -79,7 +86,7 @@ class Invoke:
 
 
 @dataclass(frozen=True)
-class Node:
+class Node(Shown):
     steps: tuple[tuple[object, ...], ...]  # five phases: outer layer, inner layer, target, and out again
     how: str = "invoke"  # or "proxy", "static"
     request: int | None = None  # the number of a request that is given with `request=`; a proxied call gives none

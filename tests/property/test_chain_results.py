@@ -38,6 +38,13 @@ ERRORS = (Boom("a"), Boom("b"), Fatal("c"))
 VALUES = (None, 0, "x", ("y",))
 
 
+class Shown:
+    """Printed by its `repr`: hypothesis would try every way to break a tree of calls into lines."""
+
+    def _repr_pretty_(self, printer, cycle):
+        printer.text(repr(self))
+
+
 @dataclass(frozen=True)
 class Call:
     """Calls `next` some times in sequence and gives the last result, as it is or wrapped, or a value of its own."""
@@ -78,19 +85,19 @@ class SetArgument:
 
 
 @dataclass(frozen=True)
-class Layer:
+class Layer(Shown):
     script: tuple[object, ...]
     kind: str = "function"
     name: str = ""
 
 
 @dataclass(frozen=True)
-class Nested:
+class Nested(Shown):
     parts: tuple[object, ...]
 
 
 @dataclass(frozen=True)
-class Target:
+class Target(Shown):
     """What the innermost call gives, one after the other: an error to raise, or a value."""
 
     outcomes: tuple[object, ...] = ("result",)

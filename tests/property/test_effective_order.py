@@ -32,6 +32,13 @@ GROUPS = ("", "Z", "a", "b", "é", "zz")
 SOURCES = ("route", "proxy", "job")
 
 
+class Shown:
+    """Printed by its `repr`: hypothesis would try every way to break a tree of calls into lines."""
+
+    def _repr_pretty_(self, printer, cycle):
+        printer.text(repr(self))
+
+
 @dataclass(frozen=True)
 class Ref:
     """An interceptor as it is named in a declaration: by itself, by its key, or by a key that stands for its key."""
@@ -41,7 +48,7 @@ class Ref:
 
 
 @dataclass(frozen=True)
-class Global:
+class Global(Shown):
     ref: Ref
     group: str = ""
     key: str | None = None
@@ -76,7 +83,7 @@ class Cls:
 
 
 @dataclass(frozen=True)
-class World:
+class World(Shown):
     ordered: tuple[str, ...] = ()
     globals: tuple[Global, ...] = ()
     classes: tuple[Cls, ...] = (Cls((), has_method=True),)

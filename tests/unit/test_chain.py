@@ -412,12 +412,17 @@ async def test_a_chain_is_an_interceptor() -> None:
 async def test_composition_is_associative() -> None:
     """How interceptors are bracketed makes no difference to what runs."""
     orders: list[list[str]] = []
-    for bracket in (lambda a, b, c: compose(a, b, c), lambda a, b, c: compose(compose(a, b), c)):
+    for bracket in (
+        compose,
+        lambda a, b, c: compose(compose(a, b), c),
+        lambda a, b, c: compose(a, compose(b, c)),
+        lambda a, b, c: compose(compose(a), compose(), compose(b, compose(c))),
+    ):
         events: list[str] = []
         await bracket(*(recording(name, events) for name in "abc"))(None, returning(None))
         orders.append(events)
 
-    assert orders[0] == orders[1]
+    assert orders == [orders[0]] * 4
 
 
 @on_both_backends

@@ -17,12 +17,15 @@ from starlette.requests import Request as HTTPRequest
 from interceptors import (
     InjectionError,
     InterceptorRegistry,
+    InvalidInterceptorError,
     InvocationBindings,
     InvocationContext,
     Next,
     UnknownKeyError,
     UserNotResolvedError,
+    compose,
 )
+from interceptors.testing import make_context
 from tests.unit.helpers import call, on_both_backends, place
 
 
@@ -190,8 +193,6 @@ def test_closing_is_refused(marker: Any) -> None:
 
 def check(target: Any) -> None:
     """Compile the chain of a function."""
-    from interceptors.testing import make_context
-
     make_context(target=target)
 
 
@@ -522,7 +523,6 @@ async def test_an_interceptor_may_be_a_provider() -> None:
 @on_both_backends
 async def test_a_provider_may_give_any_interceptor() -> None:
     """A function, an object, a class or a chain; what is none is refused at its turn."""
-    from interceptors import InvalidInterceptorError, compose
 
     async def tag(ctx: Any, next: Next) -> str:
         return f"<{await next()}>"

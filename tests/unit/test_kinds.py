@@ -120,14 +120,18 @@ REFUSED: list[tuple[object, str]] = [
     ),
     (
         async_generator,
-        f"async_generator ({place(async_generator)}) is a generator function; "
-        "write `async def async_generator(ctx, next)`.",
+        (
+            f"async_generator ({place(async_generator)}) is a generator function; "
+            "write `async def async_generator(ctx, next)`."
+        ),
     ),
     (functools.partial(plain), f"plain ({place(plain)}) is not `async def`; write `async def plain(ctx, next)`."),
     (
         WithProperty().narrow,
-        f"WithProperty.narrow ({place(WithProperty.narrow)}) does not take two arguments; "
-        "write `async def narrow(ctx, next)`.",
+        (
+            f"WithProperty.narrow ({place(WithProperty.narrow)}) does not take two arguments; "
+            "write `async def narrow(ctx, next)`."
+        ),
     ),
     (
         Empty,
@@ -135,8 +139,10 @@ REFUSED: list[tuple[object, str]] = [
     ),
     (
         Empty(),
-        f"Empty ({place(Empty)}) is no interceptor; write `async def f(ctx, next)` or a class with "
-        "`async def intercept(self, ctx, next)`.",
+        (
+            f"Empty ({place(Empty)}) is no interceptor; write `async def f(ctx, next)` or a class with "
+            "`async def intercept(self, ctx, next)`."
+        ),
     ),
     (Plain, f"Plain ({place(Plain)}) has an `intercept` that is not `async def`; {METHOD}"),
     (Plain(), f"Plain ({place(Plain)}) has an `intercept` that is not `async def`; {METHOD}"),
@@ -150,24 +156,32 @@ REFUSED: list[tuple[object, str]] = [
     (WithProperty, f"WithProperty ({place(WithProperty)}) has an `intercept` that is not `async def`; {METHOD}"),
     (
         WithProperty.__dict__["intercept"],
-        f"WithProperty.intercept ({place(WithProperty.__dict__['intercept'].fget)}) is a descriptor, no interceptor; "
-        "give the function itself: `async def f(ctx, next)`.",
+        (
+            f"WithProperty.intercept ({place(WithProperty.__dict__['intercept'].fget)}) is a descriptor, no interceptor; "
+            "give the function itself: `async def f(ctx, next)`."
+        ),
     ),
     (
         WithProperty.__dict__["static"],
-        f"WithProperty.static ({place(WithProperty.static)}) is a descriptor, no interceptor; "
-        "give the function itself: `async def f(ctx, next)`.",
+        (
+            f"WithProperty.static ({place(WithProperty.static)}) is a descriptor, no interceptor; "
+            "give the function itself: `async def f(ctx, next)`."
+        ),
     ),
     (
         WithProperty.__dict__["of_class"],
-        f"WithProperty.of_class ({place(WithProperty.of_class)}) is a descriptor, no interceptor; "
-        "give the function itself: `async def f(ctx, next)`.",
+        (
+            f"WithProperty.of_class ({place(WithProperty.of_class)}) is a descriptor, no interceptor; "
+            "give the function itself: `async def f(ctx, next)`."
+        ),
     ),
     (WithCall(), f"WithCall ({place(WithCall)}) is not `async def`; write `async def WithCall(ctx, next)`."),
     (
         5,
-        f"int ({NO_SOURCE}) is no interceptor; write `async def f(ctx, next)` or a class with "
-        "`async def intercept(self, ctx, next)`.",
+        (
+            f"int ({NO_SOURCE}) is no interceptor; write `async def f(ctx, next)` or a class with "
+            "`async def intercept(self, ctx, next)`."
+        ),
     ),
     (len, f"len ({NO_SOURCE}) is not `async def`; write `async def len(ctx, next)`."),
     (
@@ -191,7 +205,7 @@ DECLARATIONS: dict[str, Callable[[Any], Any]] = {
     "skip_interceptors": skip_interceptors,
     "compose": compose,
     "Chain": lambda thing: Chain([passing, thing]),
-    "global_interceptor": lambda thing: global_interceptor()(thing),
+    "global_interceptor": global_interceptor(),
     "bind": lambda thing: InterceptorRegistry().bind("key", thing),
     "add_global": lambda thing: InterceptorRegistry().add_global(thing),
 }

@@ -3,18 +3,24 @@
 import functools
 import re
 import threading
+import traceback
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
+import anyio
 import pytest
+from dependency_injector import providers
 from dependency_injector.wiring import Provide
 
+import interceptors
 from interceptors import (
     InterceptorRegistry,
     InvalidTargetError,
     InvocationBindings,
     InvocationContext,
     Next,
+    OutsideInvocationError,
     compose,
     intercept,
 )
@@ -352,3 +358,54 @@ def test_the_context_of_a_plan_is_a_class_of_its_own() -> None:
     assert isinstance(ctx, InvocationContext)
     assert type(ctx).__name__ == "InvocationContext"
     assert type(ctx).target_name == "Service.work"
+
+
+@on_both_backends
+async def test_cancellation_passes_through_an_invocation_unharmed() -> None:
+    """Every layer's `finally` runs, `invoke` and a proxy swallow nothing, and nothing is current afterwards."""
+    events: list[str] = []
+
+    class Waiting:
+        async def work(self) -> None:
+            events.append("waiting")
+            await anyio.sleep_forever()
+
+    class Layer:
+        async def intercept(self, ctx: Any, next: Next) -> Any:
+            return await recording("class", events)(ctx, next)
+
+    registry = given(recording("function", events), Layer, providers.Factory(Layer))
+    for call_it in (lambda: registry.invoke(Waiting(), "work"), registry.intercepted(Waiting()).work):
+        events.clear()
+        with anyio.move_on_after(0.01) as scope:
+            await call_it()
+        assert scope.cancelled_caught
+        assert events == [">function", ">class", ">class", "waiting", "<class", "<class", "<function"]
+        with pytest.raises(OutsideInvocationError):
+            InvocationBindings.context()
+
+
+@on_both_backends
+async def test_a_traceback_shows_the_lines_of_interceptors_of_every_kind() -> None:
+    """Between them stands at most one frame of the library for the whole invocation."""
+
+    async def function(ctx: Any, next: Next) -> Any:
+        return await next()  # function
+
+    class Layer:
+        async def intercept(self, ctx: Any, next: Next) -> Any:
+            return await next()  # class
+
+    class Failing:
+        async def work(self) -> None:
+            raise ValueError  # target
+
+    registry = given(function, Layer, Layer(), providers.Factory(Layer), compose(function))
+    for call_it in (lambda: registry.invoke(Failing(), "work"), registry.intercepted(Failing()).work):
+        with pytest.raises(ValueError) as caught:
+            await call_it()
+        frames = traceback.extract_tb(caught.value.__traceback__)
+        own = [(frame.line or "").partition("# ")[2] for frame in frames if frame.filename == __file__][1:]
+        assert own == ["function", "class", "class", "class", "function", "target"]
+        library = Path(interceptors.__file__).parent
+        assert len([frame for frame in frames if library in Path(frame.filename).parents]) == 1

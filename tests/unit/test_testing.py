@@ -344,7 +344,7 @@ async def test_a_provider_is_recorded_by_the_name_of_what_it_provides() -> None:
 
 # -- fixtures ----------------------------------------------------------------------------------------------------------
 
-TESTS = '''
+TESTS = """
 import pytest
 from interceptors import InterceptorRegistry
 
@@ -378,13 +378,20 @@ async def test_fakes(override_interceptor, without_interceptors, record_layers):
 async def test_all_is_put_back():
     assert await registry.invoke(Service(), "work") == "log cache worked"
     assert registry._wrappers == []
-'''
+"""
 
 
 def test_the_fixtures_put_back_what_a_test_has_changed(pytester: pytest.Pytester) -> None:
     """`pytest_plugins = ["interceptors.testing"]` gives fixtures of the same names, which undo themselves."""
     pytester.makeconftest('pytest_plugins = ["interceptors.testing"]')
     pytester.makepyfile(TESTS)
-    pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:anyio", "-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function").assert_outcomes(
-        passed=3
-    )
+    pytester.runpytest_inprocess(
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:anyio",
+        "-o",
+        "asyncio_mode=auto",
+        "-o",
+        "asyncio_default_fixture_loop_scope=function",
+    ).assert_outcomes(passed=3)

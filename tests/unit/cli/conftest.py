@@ -19,6 +19,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("app", "shop")]:
+        monkeypatch.delitem(sys.modules, name)  # the projects of these tests are called so, and others are, too
     before = set(sys.modules)
     yield folder
     for name in set(sys.modules) - before:

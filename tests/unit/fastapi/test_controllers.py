@@ -103,6 +103,13 @@ def test_the_name_of_the_model_is_an_annotation() -> None:
     assert make_context(target=Controller, method="show").annotations == {"remote_model": "order"}
 
 
+@pytest.mark.parametrize("model", ["", "a..b", "a.*"])
+def test_a_model_that_is_no_name_is_refused_at_once(model: str) -> None:
+    """Patterns of remoting hooks could not tell it."""
+    with pytest.raises(ValueError, match=re.escape(f"{model!r} is no name of a model")):
+        controller(model=model)
+
+
 def test_the_options_are_those_of_a_router() -> None:
     """Prefix, tags, dependencies, responses, route class ... go to the router that `create_router` makes."""
 

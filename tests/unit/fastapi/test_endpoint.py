@@ -1,8 +1,10 @@
 """The function that FastAPI calls for a route: what FastAPI sees of the handler, and what the layers and the handler get."""
 
 import contextvars
+import gc
 import re
 import threading
+import weakref
 from typing import Annotated, Any
 
 import anyio
@@ -409,3 +411,46 @@ def test_what_changes_in_the_registry_takes_effect_at_the_next_request() -> None
     assert client.get("/").json() == "tagged shown"
     registry.remove_global(tag)
     assert client.get("/").json() == "shown"
+
+
+async def test_the_context_of_a_request_is_freed_at_once() -> None:
+    """No reference cycle is left of a request: with the collector off the context goes with the answer, or the error."""
+    contexts: list[weakref.ref[Any]] = []
+
+    async def watch(ctx: InvocationContext, next: Next) -> Any:
+        contexts.append(weakref.ref(ctx))
+        ctx.bind("key", 1)
+        ctx.bind_request("key", 1)
+        ctx.state["args"] = list(ctx.args)
+        ctx.state["source"] = str(ctx.source)
+        await ctx.current_user()
+        return await next()
+
+    @controller()
+    class Controller:
+        def __init__(self, greeting: Annotated[str, Provide["greeting"]]) -> None: ...
+
+        @get("/")
+        async def show(self, fail: bool, key: Annotated[int, Provide["key"]]) -> Response:
+            if fail:
+                raise HTTPException(404)
+            return Response()
+
+    registry = registry_of(watch, container=Container(), current_user=lambda request: "alice")
+    endpoint = app_of(Controller, registry=registry).routes[-1].endpoint
+
+    async def call(*, fail: bool) -> None:
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+        await endpoint(_interceptors_request=Request(scope), _interceptors_response=Response(), fail=fail)
+
+    gc.collect()
+    gc.disable()
+    try:
+        await call(fail=False)
+        try:
+            await call(fail=True)
+        except HTTPException:
+            pass
+        assert [ref() for ref in contexts] == [None, None]
+    finally:
+        gc.enable()

@@ -109,7 +109,10 @@ def test_responses_of_every_class_are_merged(tmp_path: Path) -> None:
         yield b"from "
         yield b"a stream"
 
-    for give, text in ((lambda: FileResponse(file), "from a file"), (lambda: StreamingResponse(items()), "from a stream")):
+    for give, text in (
+        (lambda: FileResponse(file), "from a file"),
+        (lambda: StreamingResponse(items()), "from a stream"),
+    ):
         answer = answer_of(give)
         assert (answer.text, answer.headers["x-layer"]) == (text, "layer")
 

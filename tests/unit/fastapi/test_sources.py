@@ -109,9 +109,7 @@ async def test_without_fastapis_private_knowledge_the_route_itself_is_used(seen:
     route = next(route for route in app.routes if getattr(route, "path", "") == "/orders/{order_id}")
     for extra in ({"route": route}, {}):
         scope = {"type": "http", "method": "GET", "path": "/orders/5", "headers": [], **extra}
-        await route.endpoint(
-            _interceptors_request=Request(scope), _interceptors_response=Response(), order_id=5
-        )
+        await route.endpoint(_interceptors_request=Request(scope), _interceptors_response=Response(), order_id=5)
 
     assert [source.value for source in seen] == [
         RouteValue("GET", "/orders/{order_id}", "showOrder", ("orders", "one")),

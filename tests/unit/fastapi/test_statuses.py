@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI, Request, WebSocket
 from starlette.responses import JSONResponse
+from starlette.websockets import WebSocketDisconnect
 
 from interceptors import InvocationContext, Next
 from interceptors.fastapi import controller, get, websocket
@@ -100,18 +101,10 @@ def test_a_detail_that_json_cannot_hold_is_shown_as_python_does() -> None:
     )
 
 
-def test_a_websocket_that_fails_so_is_closed() -> None:
-    """Nobody can answer there: a socket that was not accepted is closed with 1008, and the server sees the error."""
-    app = app_that_fails(Refused(409), marking)
-    sent: list[Any] = []
-
-    async def watched(scope: Any, receive: Any, send: Any) -> None:
-        async def note(message: Any) -> None:
-            sent.append((message["type"], message.get("code")))
-            await send(message)
-
-        await app(scope, receive, note)
-
-    with pytest.raises(Refused), client_of(watched).websocket_connect("/ws"):
+@pytest.mark.parametrize("detail", ["too late", {"no": "text"}], ids=["text", "object"])
+def test_a_websocket_that_fails_so_is_closed(detail: Any) -> None:
+    """Nobody can answer there: it is closed with 1008, and a text for a detail is the reason."""
+    client = client_of(app_that_fails(Refused(409, detail), marking))
+    with pytest.raises(WebSocketDisconnect) as caught, client.websocket_connect("/ws"):
         pass
-    assert sent == [("websocket.close", 1008)]
+    assert (caught.value.code, caught.value.reason) == (1008, detail if isinstance(detail, str) else "")

@@ -3,17 +3,26 @@
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
+from contextvars import ContextVar
 from typing import Annotated, Any
 
 import anyio
 import pytest
 from dependency_injector.wiring import Provide
-from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request
+from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request, Response
+from fastapi.routing import APIRoute
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
-from interceptors import InterceptorRegistry, InvocationBindings, InvocationContext, Next, OutsideInvocationError, intercept
+from interceptors import (
+    InterceptorRegistry,
+    InvocationBindings,
+    InvocationContext,
+    Next,
+    OutsideInvocationError,
+    intercept,
+)
 from interceptors.fastapi import controller, get, install
 from tests.unit.fastapi.serving import app_of, client_of, registry_of
 from tests.unit.helpers import passing
@@ -318,6 +327,68 @@ def test_parameters_and_constructor_are_injected() -> None:
     assert lines(answer.text) == ["bound", "bound", "/async", True]
 
 
+@pytest.mark.parametrize("path", ["/async", "/plain", "/sse"])
+def test_context_variables_that_layers_set_are_seen_by_the_items(path: str) -> None:
+    """As in any handler: a tracing or logging layer reaches what the generator does."""
+    variable: ContextVar[str] = ContextVar("variable", default="unset")
+
+    async def setting(ctx: InvocationContext, next: Next) -> Any:
+        variable.set("set by a layer")
+        return await next()
+
+    @controller()
+    class Reading:
+        @get("/async")
+        async def asynchronous(self) -> AsyncIterator[str]:
+            yield variable.get()
+            yield variable.get()
+
+        @get("/plain")
+        def plain(self) -> Iterator[str]:
+            yield variable.get()
+            yield variable.get()
+
+        @get("/sse", response_class=EventSourceResponse)
+        async def sse(self) -> AsyncIterator[str]:
+            yield variable.get()
+            yield variable.get()
+
+    answer = get_from(path, app=app_of(Reading, registry=registry_of(setting)))
+
+    assert answer.text.count("set by a layer") == 2
+
+
+def test_a_stream_on_a_route_of_another_class_says_so() -> None:
+    """The endpoint of a stream needs our route class; on a plain router it names the method and the remedy."""
+    app = app_of(Streams)
+    endpoint = next(route.endpoint for route in app.routes if getattr(route, "path", "") == "/async")
+    plain = FastAPI()
+    plain.add_api_route("/", endpoint)
+    text = (
+        "Streams.asynchronous stands on a route of another class, which does not run the chain of a stream. Register the "
+        "handler itself, on a router with `route_class=intercepted_route(registry)`."
+    )
+    with pytest.raises(RuntimeError, match=f"^{re.escape(text)}$"):
+        get_from("/", app=plain)
+
+
+def test_a_route_class_of_ones_own_may_answer_in_place_of_a_stream() -> None:
+    """Then no layer runs, and nothing is opened."""
+
+    class Answering(APIRoute):
+        def get_route_handler(self) -> Any:
+            async def answer(request: Request) -> PlainTextResponse:
+                return PlainTextResponse("answered")
+
+            return answer
+
+    @controller(route_class=Answering)
+    class Answered(Streams): ...
+
+    assert get_from("/async", app=app_of(Answered, registry=registry_of(layer))).text == "answered"
+    assert EVENTS == []
+
+
 def test_server_sent_events_and_raw_streams() -> None:
     """Every kind of stream that FastAPI makes of a generator."""
 
@@ -367,6 +438,77 @@ def test_an_error_between_items_is_the_streams_own() -> None:
     with pytest.raises(ZeroDivisionError):
         get_from("/", app=app_of(Failing, registry=registry_of(watch)))
     assert EVENTS == ["seen"]
+
+
+@PATHS
+def test_what_a_layer_sets_on_the_response_is_on_the_stream(path: str) -> None:
+    """Headers, cookies and the status, once each; those of a dependency stay."""
+
+    async def decorate(ctx: InvocationContext, next: Next) -> Any:
+        ctx.response.headers["x-layer"] = "layer"
+        ctx.response.set_cookie("a", "1")
+        ctx.response.status_code = 206
+        return await next()
+
+    async def dependency(response: Response) -> None:
+        response.headers["x-dependency"] = "dependency"
+
+    @controller(dependencies=[Depends(dependency)])
+    class Decorated(Streams): ...
+
+    answer = get_from(path, app=app_of(Decorated, registry=registry_of(decorate)))
+
+    assert (answer.status_code, lines(answer.text)) == (206, [0, 1])
+    assert [answer.headers.get_list(name) for name in ("x-layer", "x-dependency")] == [["layer"], ["dependency"]]
+    assert len(answer.headers.get_list("set-cookie")) == 1
+
+
+@PATHS
+def test_dependencies_with_yield_end_after_the_items(path: str) -> None:
+    """What they hold open is there for the generator; they end too if a layer denies."""
+
+    async def session() -> AsyncIterator[None]:
+        EVENTS.append("opened")
+        try:
+            yield
+        finally:
+            EVENTS.append("session ended")
+
+    async def deny(ctx: InvocationContext, next: Next) -> Any:
+        raise HTTPException(403)
+
+    @controller(dependencies=[Depends(session)])
+    class WithSession(Streams): ...
+
+    get_from(path, app=app_of(WithSession, registry=registry_of(passing)))
+    assert EVENTS == ["opened", "began", "closed", "session ended"]
+    EVENTS.clear()
+    assert get_from(path, app=app_of(WithSession, registry=registry_of(deny))).status_code == 403
+    assert EVENTS == ["opened", "session ended"]
+
+
+def test_a_response_that_cannot_be_made_leaves_nothing_open() -> None:
+    """An error of the response class is raised as it is; dependencies end, and no layer has run."""
+
+    class Broken(StreamingResponse):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            raise ZeroDivisionError
+
+    async def session() -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            EVENTS.append("session ended")
+
+    @controller(dependencies=[Depends(session)])
+    class Failing:
+        @get("/", response_class=Broken)
+        async def fail(self) -> AsyncIterator[bytes]:
+            yield b""
+
+    with pytest.raises(ZeroDivisionError):
+        get_from("/", app=app_of(Failing, registry=registry_of(layer)))
+    assert EVENTS == ["session ended"]
 
 
 # -- closing -----------------------------------------------------------------------------------------------------------
@@ -457,7 +599,6 @@ def test_functions_can_be_streams_too() -> None:
     async def numbers(count: int = 2) -> AsyncIterator[int]:
         for number in range(count):
             yield number
-
 
     assert lines(get_from("/?count=3", app=app).text) == [0, 1, 2]
     assert EVENTS == ["entered", "left"]

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import pytest
 from dependency_injector.wiring import Provide
-from fastapi import Depends, FastAPI, HTTPException, WebSocket, WebSocketException
+from fastapi import Depends, HTTPException, WebSocket, WebSocketException
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocketDisconnect
 
@@ -101,29 +101,28 @@ def test_a_layer_denies_by_raising(error: Exception, code: int) -> None:
     assert EVENTS == []
 
 
-def test_an_http_exception_in_the_middle_of_a_conversation_is_left_to_fastapi() -> None:
-    """The socket is accepted, so the client sees what it sees without a chain."""
-
-    async def talk(socket: WebSocket) -> None:
-        await socket.accept()
-        raise HTTPException(409)
+@pytest.mark.parametrize(
+    ("detail", "reason"),
+    [("no more", "no more"), (None, "Conflict"), ({"no": "text"}, ""), ("ä" * 100, "ä" * 61)],
+    ids=["text", "none", "object", "long"],
+)
+@pytest.mark.parametrize("accepted", [False, True])
+def test_an_http_exception_closes_the_conversation(accepted: bool, detail: Any, reason: str) -> None:
+    """It cannot be answered: the client gets 1008, with as much of a text for a detail as goes over the wire."""
 
     @controller()
     class Failing:
         @websocket("/")
-        @staticmethod
-        async def talk(socket: WebSocket) -> None:
-            await talk(socket)
+        async def talk(self, socket: WebSocket) -> None:
+            if accepted:
+                await socket.accept()
+            raise HTTPException(409, detail)
 
-    plain = FastAPI()
-    plain.websocket("/")(talk)
-    seen: list[type] = []
-    for app in (plain, app_of(Failing, registry=registry_of(layer))):
-        with pytest.raises(Exception) as caught, client_of(app).websocket_connect("/") as socket:
-            socket.receive_text()
-        seen.append(caught.type)
+    client = client_of(app_of(Failing, registry=registry_of(layer)))
+    with pytest.raises(WebSocketDisconnect) as caught, client.websocket_connect("/") as socket:
+        socket.receive_text()
 
-    assert seen[0] is seen[1]
+    assert (caught.value.code, caught.value.reason) == (1008, reason)
     assert EVENTS == ["entered", "left"]
 
 

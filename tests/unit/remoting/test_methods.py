@@ -153,6 +153,22 @@ def test_remote_method_stacks_with_the_other_decorators() -> None:
         assert dict(context.annotations) == {"a": 1, "remote_method": "all"}
 
 
+def test_a_model_stacks_with_the_other_decorators() -> None:
+    """In any order."""
+
+    class Upper:
+        async def find(self) -> None: ...
+
+    class Lower(Upper): ...
+
+    controller(model="Customer")(intercept(passing)(annotate(a=1)(Upper)))
+    annotate(a=1)(intercept(passing)(controller(model="Client")(Lower)))
+    assert method(Upper(), "find").string_name == "Customer.find"
+    assert method(Lower(), "find").string_name == "Client.find"
+    for target in (Upper(), Lower()):
+        assert make_context(target=target, method="find").annotations["a"] == 1
+
+
 @pytest.mark.parametrize("name", ["", "a..b", "find*", "*"])
 def test_a_name_that_is_none_is_refused_where_it_is_declared(name: str) -> None:
     """Empty segments and wildcards."""

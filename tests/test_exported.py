@@ -1,0 +1,131 @@
+"""What can be imported, what importing it costs, and what is shipped."""
+
+import inspect
+import subprocess
+import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import interceptors
+import interceptors.errors
+import interceptors.fastapi
+import interceptors.testing
+
+ROOT = Path(__file__).parents[1]
+FACADES = [interceptors, interceptors.fastapi]
+MODULES = [interceptors.errors, interceptors.testing]
+
+
+@pytest.mark.parametrize("module", [*FACADES, *MODULES], ids=lambda module: module.__name__)
+def test_everything_in_all_can_be_imported(module: ModuleType) -> None:
+    """`from ... import *` gives each name once, in alphabetical order."""
+    assert [name for name in module.__all__ if not hasattr(module, name)] == []
+    assert sorted(set(module.__all__), key=lambda name: (not name.isupper(), name[0].islower(), name)) == module.__all__
+
+
+@pytest.mark.parametrize("module", FACADES, ids=lambda module: module.__name__)
+def test_a_package_has_no_other_public_names(module: ModuleType) -> None:
+    """What it imports is what it offers; its modules are found by their own names."""
+    names = {name for name, value in vars(module).items() if not name.startswith("_") and not inspect.ismodule(value)}
+    assert names == set(module.__all__)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_a_module_offers_what_it_defines(module: ModuleType) -> None:
+    """Each public function and class that is written in it; fixtures are pytest's to find."""
+    names = {
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and (inspect.isfunction(value) or inspect.isclass(value))
+        and value.__module__ == module.__name__
+    }
+    assert names == set(module.__all__)
+
+
+def test_public_objects_have_docstrings() -> None:
+    """Each class and function that can be imported says what it is."""
+    undocumented = [
+        f"{module.__name__}.{name}"
+        for module in (*FACADES, *MODULES)
+        for name in module.__all__
+        if (inspect.isclass(getattr(module, name)) or inspect.isfunction(getattr(module, name)))
+        and not inspect.getdoc(getattr(module, name))
+    ]
+    assert undocumented == []
+
+
+CORE_ALONE = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Blocked(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked!r}:
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Blocked())
+
+import asyncio
+import interceptors
+
+async def log(ctx, next):
+    return f"logged {{await next()}}"
+
+class Service:
+    @interceptors.intercept(log)
+    async def work(self, amount):
+        return amount
+
+registry = interceptors.InterceptorRegistry()
+assert asyncio.run(registry.invoke(Service(), "work", 5)) == "logged 5"
+assert asyncio.run(registry.intercepted(Service()).work(5)) == "logged 5"
+loaded = [name for name in sys.modules if name.startswith("interceptors.")]
+assert not [name for name in loaded if name.split(".")[1] in ("fastapi", "testing", "remoting", "cli")], loaded
+"""
+
+
+def test_the_core_needs_no_web_framework_and_no_test_tool() -> None:
+    """`import interceptors` works where nothing but its two dependencies is installed, and loads no integration.
+
+    (dependency-injector itself imports FastAPI where it finds it, so looking at `sys.modules` would tell nothing.)
+    """
+    blocked = ("fastapi", "starlette", "pydantic", "pytest", "httpx2", "sqlalchemy", "hypothesis")
+    script = CORE_ALONE.format(blocked=blocked)
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_importing_the_integration_needs_no_test_tool() -> None:
+    """`interceptors.fastapi` is for servers."""
+    script = "import sys; sys.modules['pytest'] = None; import interceptors.fastapi"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_wheel_ships_the_package_alone() -> None:
+    """Not the application, the tests or the benchmarks; typed, for Python and dependencies that are declared."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"] == {"packages": ["interceptors"]}
+    assert (ROOT / "interceptors" / "py.typed").is_file()
+    names = {requirement.partition(">")[0].partition("[")[0] for requirement in project["project"]["dependencies"]}
+    assert names == {"anyio", "dependency-injector", "fastapi"}
+
+
+def test_every_module_can_be_imported_on_its_own() -> None:
+    """No module depends on another one having been imported before it."""
+    modules = sorted(
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in (ROOT / "interceptors").rglob("*.py")
+        if path.name not in ("__init__.py", "__main__.py")
+    )
+    assert "interceptors.chain" in modules
+    for name in modules:
+        assert import_module(name).__name__ == name
