@@ -14,7 +14,7 @@ run: .venv/ready
 	$(BIN)/python -m app
 
 test: .venv/ready
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto
 
 lint: .venv/ready
 	$(BIN)/ruff check .
@@ -28,7 +28,7 @@ architecture: .venv/ready
 	$(BIN)/lint-imports
 
 coverage: .venv/ready
-	$(BIN)/python -m pytest -q --cov --cov-report=term-missing
+	$(BIN)/python -m pytest -q -n auto --cov --cov-report=term-missing
 
 # The wheel holds the library and nothing else.
 wheel: .venv/ready
@@ -44,7 +44,7 @@ wheel: .venv/ready
 	@touch $@
 
 lowest: .venv-lowest/ready
-	.venv-lowest/bin/python -m pytest -q tests/integration tests/parity
+	.venv-lowest/bin/python -m pytest -q -n auto tests/integration tests/parity
 
 bench: .venv/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'

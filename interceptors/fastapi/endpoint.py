@@ -106,12 +106,11 @@ def mark(function: Any, endpoint: Endpoint, parameters: list[Parameter], *, wrap
     handler, target = endpoint.target.function, endpoint.target
     keyword_only = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in parameters]
     function.__signature__ = inspect.Signature(keyword_only, return_annotation=target.signature.return_annotation)
-    function.__name__ = target.name
-    if target.owner is not None and target.name == "__call__":  # FastAPI calls an object by the name of its class
-        function.__name__ = target.owner.__name__
+    function.__name__, function.__doc__ = target.name, handler.__doc__
+    if target.owner is not None and target.name == "__call__":  # FastAPI describes an object by its class
+        function.__name__, function.__doc__ = target.owner.__name__, handler.__self__.__doc__
     function.__qualname__ = getattr(handler, "__qualname__", target.name) if target.owner is None else target.title
     function.__module__ = getattr(handler, "__module__", None) or __name__
-    function.__doc__ = handler.__doc__
     if wraps:  # FastAPI evaluates what is left of postponed annotations where the handler was written
         function.__wrapped__ = handler
     setattr(function, _ATTRIBUTE, endpoint)

@@ -29,6 +29,7 @@ __all__ = ["StreamContext", "opening_streams", "stream_endpoint", "stream_target
 
 _STREAM = "interceptors.stream"
 _SECONDS_TO_CLOSE = 5.0
+_UNSET = object()
 _ITERATOR: Any = Iterator  # for isinstance without narrowing, which the type checkers do not need here
 _LIST: Any = list
 
@@ -108,6 +109,7 @@ class _Stream:
         self._title = info.target.title
         self._is_open = anyio.Event()
         self._next: Any = None
+        self._result: Any = None
         self._variables: dict[ContextVar[Any], Any] = {}  # what the layers have set
         # What FastAPI has put on its stack are the `yield` dependencies. What it puts there from now on reads the
         # stream already (server-sent events), and has to end by itself, without an error, if the chain denies.
@@ -133,10 +135,9 @@ class _Stream:
         """Run the chain; give the response to send. What is on FastAPI's stack ends in the right order either way."""
         reader = self._stack.pop_all()
         self._stack.push_async_exit(self._dependencies)
+        self._stack.push_async_callback(self._close)
         try:
-            result = await self._run_chain()
-            self._stack.push_async_callback(_close, (result, *self._ctx._opened))
-            answer = self._answer(response, result)
+            answer = self._answer(response, await self._run_chain())
         except BaseException:
             await reader.aclose()
             raise
@@ -154,13 +155,14 @@ class _Stream:
         before = copy_context()
         token = current.set(self._ctx)
         try:
-            return await self._run(self._ctx)
+            self._result = await self._run(self._ctx)
+            return self._result
         except Exception as error:
             raise_status(error, self._ctx.request.scope)
             raise
         finally:
             current.reset(token)
-            self._variables = {v: value for v, value in copy_context().items() if before.get(v) is not value}
+            self._variables = {v: value for v, value in copy_context().items() if before.get(v, _UNSET) is not value}
 
     def _answer(self, response: Response, result: Any) -> Response:
         injected: Response = self._ctx.response
@@ -176,6 +178,15 @@ class _Stream:
         if injected.status_code:
             response.status_code = injected.status_code
         return response
+
+    async def _close(self) -> None:
+        """Close what was opened, from the outside in, also when the client has gone away or the chain has failed."""
+        with anyio.move_on_after(_SECONDS_TO_CLOSE, shield=True):
+            for iterator in (self._result, *self._ctx._opened):
+                if hasattr(iterator, "aclose"):
+                    await iterator.aclose()
+                elif inspect.isgenerator(iterator):
+                    await run_sync(iterator.close)
 
     def _step_of(self, result: Any) -> Callable[[], Any]:
         """How to get the next item of what left the chain. Raises TypeError for what is no iterator."""
@@ -197,13 +208,3 @@ class _Stream:
 async def _items(items: Iterable[Any]) -> AsyncIterator[Any]:
     for item in items:
         yield item
-
-
-async def _close(iterators: Iterable[Any]) -> None:
-    """Close what was opened, from the outside in, also when the client has gone away."""
-    with anyio.move_on_after(_SECONDS_TO_CLOSE, shield=True):
-        for iterator in iterators:
-            if hasattr(iterator, "aclose"):
-                await iterator.aclose()
-            elif inspect.isgenerator(iterator):
-                await run_sync(iterator.close)

@@ -7,11 +7,15 @@ a controller; compiled under `from __future__ import annotations` it makes the p
 import __future__
 
 import inspect
+import json
 import re
 import textwrap
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
+
+from fastapi import APIRouter, FastAPI
 
 from interceptors import InvocationContext, intercept
 from interceptors.fastapi import controller, delete, get, head, options, patch, post, put
@@ -82,3 +86,21 @@ def controller_of(cases: Iterable[Case], router: dict[str, Any], *, postponed: b
         method = each.made(method=True, postponed=postponed)
         namespace[method.__name__] = VERBS[each.verb](each.path, **each.options)(intercept(passing)(method))
     return controller(**router)(type("Controller", (), namespace))
+
+
+@cache
+def forgets_items() -> bool:
+    """FastAPI 0.137.0 forgets a stream's items when its router is included. `install` includes none, so it knows them."""
+    app, router = FastAPI(), APIRouter()
+
+    @router.get("/x")
+    async def numbers() -> AsyncIterator[int]:
+        yield 1
+
+    app.include_router(router)
+    return '"itemSchema": {}' in json.dumps(app.openapi())
+
+
+def comparable(cases: Iterable[Case]) -> list[Case]:
+    """Those that may be compared with what an included router does."""
+    return [each for each in cases if not (forgets_items() and "yield" in each.source)]

@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+import warnings
+from functools import partial
 from typing import Annotated, Any
 
 import pytest
@@ -11,8 +13,17 @@ from fastapi import APIRouter, Depends, FastAPI, File, Form, Header, HTTPExcepti
 from fastapi.responses import PlainTextResponse
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.endpoints import HTTPEndpoint
+from starlette.routing import Route
 
-from interceptors import InterceptorRegistry, InvocationBindings, InvocationContext, TargetNotBuiltError, intercept
+from interceptors import (
+    ForgottenReturnWarning,
+    InterceptorRegistry,
+    InvocationBindings,
+    InvocationContext,
+    TargetNotBuiltError,
+    intercept,
+)
 from interceptors.fastapi import (
     bind_request,
     controller,
@@ -639,6 +650,122 @@ async def test_an_asynchronous_provider_of_a_controller():
         app = FastAPI()
         app.include_router(create_router(Provided, registry, provider=provider))
         assert (await ask(app, "/provided/x")).json() == [name, None]
+
+
+# -- what else can be a handler ----------------------------------------------------------------------------------------
+
+
+async def multiply(n: int, factor: int = 1) -> int:
+    """Multiply."""
+    return n * factor
+
+
+class Callable_:
+    """An object that can be called."""
+
+    async def __call__(self, n: int) -> int:
+        """Call it."""
+        return n
+
+    @intercept(layer([], "ic"))
+    async def method(self, n: int) -> int:
+        """A method."""
+        return n
+
+
+HANDLERS: dict[str, Any] = {
+    "partial": lambda: partial(multiply, factor=2),
+    "object": Callable_,
+    "bound method": lambda: Callable_().method,
+    "lambda": lambda: lambda n: n,
+}
+
+
+@pytest.mark.parametrize("kind", HANDLERS)
+@pytest.mark.parametrize("when", ["before", "after", "router"])
+async def test_other_things_that_fastapi_takes_for_a_handler(kind: str, when: str):
+    """Partial functions, callable objects, bound methods and lambdas are intercepted and documented like functions."""
+    log: list[str] = []
+    registry, app, plain = InterceptorRegistry(), FastAPI(), FastAPI()
+    registry.add_global(layer(log, "global"))
+    router: Any = APIRouter(route_class=intercepted_route(registry)) if when == "router" else app
+    handler = HANDLERS[kind]()
+    if when == "after":
+        install(app, registry)
+    router.add_api_route("/x", handler)
+    plain.add_api_route("/x", handler)
+    if when == "before":
+        install(app, registry)
+    if when == "router":
+        app.include_router(router)
+    assert app.openapi() == plain.openapi()
+    found, expected = await ask(app, "/x?n=3"), await ask(plain, "/x?n=3")
+    assert (found.status_code, found.json()) == (expected.status_code, expected.json()) == (200, expected.json())
+    assert log == ["global-pre", "global-post"]
+
+
+async def test_the_class_of_a_bound_method_counts():
+    """A bound method as a handler has the chain of its class and its method."""
+    log: list[str] = []
+
+    @intercept(layer(log, "class"))
+    class Handlers:
+        name = "h"
+
+        @intercept(layer(log, "method"))
+        async def show(self, ctx: InvocationContext) -> Any:
+            return [self.name, ctx.target_class is Handlers, ctx.method_name]
+
+    app = app_with()
+    app.get("/x")(Handlers().show)
+    assert (await ask(app, "/x")).json() == ["h", True, "show"]
+    assert log == ["class-pre", "method-pre", "method-post", "class-post"]
+
+
+async def test_what_starlette_takes_for_a_handler():
+    """Classes, mounts of any ASGI application and hosts of Starlette's are left alone, and do not stop the start."""
+
+    class Endpoint(HTTPEndpoint):
+        async def get(self, request: Request) -> Response:
+            return PlainTextResponse("endpoint")
+
+    async def asgi(scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse("asgi")(scope, receive, send)
+
+    registry = InterceptorRegistry()
+    registry.add_global(layer([], "global"))
+    app = app_with(registry=registry)
+    app.router.routes.append(Route("/endpoint", Endpoint))
+    app.router.routes.append(Route("/partial", partial(asgi_like, "partial")))
+    app.mount("/asgi", asgi)
+    app.host("sub.test", asgi)
+    async with started(app) as client:
+        answers = [(await client.get(path)).text for path in ("/endpoint", "/asgi/x", "/partial")]
+    assert answers == ["endpoint", "asgi", "partial"]
+
+
+async def asgi_like(text: str, request: Request) -> Response:
+    return PlainTextResponse(text)
+
+
+async def test_a_forgotten_return_is_reported_once():
+    """With `debug=True` a layer that loses the result is a warning, once; the answer is what it is without."""
+
+    async def forgetful(ctx: InvocationContext, next: Next) -> Any:
+        await next()
+
+    for debug in (False, True):
+        app = app_with(registry=InterceptorRegistry(debug=debug))
+
+        @app.get("/x")
+        @intercept(forgetful)
+        async def x() -> Any:
+            return 1
+
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            assert [(await ask(app, "/x")).json() for _ in range(2)] == [None, None]
+        assert [warning.category for warning in caught] == [ForgottenReturnWarning] * debug
 
 
 # -- route classes -----------------------------------------------------------------------------------------------------

@@ -251,6 +251,29 @@ async def test_a_layer_may_look_at_the_first_item(kind: str):
     assert (answer.status_code, answer.json()) == (404, {"detail": "a"})
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_generator_that_was_begun_and_is_denied_is_closed(kind: str):
+    """A layer that has taken an item and raises leaves no open generator behind the answer."""
+    log: list[str] = []
+
+    async def peek(ctx: InvocationContext, next: Next) -> Any:
+        items = await next()
+        kept.append(items)  # the garbage collector does not do it
+        await anext(items)
+        raise HTTPException(404)
+
+    async def handler() -> AsyncIterator[str]:
+        try:
+            yield "a"
+            yield "b"
+        finally:
+            log.append("closed")
+
+    kept: list[Any] = []
+    assert (await ask(stream(kind, handler, peek), "/x")).status_code == 404
+    assert log == ["closed"]
+
+
 # -- closing -----------------------------------------------------------------------------------------------------------
 
 
@@ -373,6 +396,39 @@ async def test_a_wrapper_that_stops_early_closes_the_generator(kind: str):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+async def test_a_wrapper_that_fails_while_it_is_closed(kind: str):
+    """The generator is closed although the wrapper around it raises when it is closed."""
+    log: list[str] = []
+
+    async def wrap(ctx: InvocationContext, next: Next) -> Any:
+        items = await next()
+
+        async def failing() -> AsyncIterator[str]:
+            try:
+                yield await anext(items)
+                yield await anext(items)
+            finally:
+                log.append("wrapper fails")
+                raise ValueError("while closing")
+
+        return failing()
+
+    async def handler() -> AsyncIterator[str]:
+        try:
+            yield "first"
+            await asyncio.Event().wait()
+        finally:
+            log.append("generator closed")
+            closed.set()
+
+    closed = asyncio.Event()
+    async with served(stream(kind, handler, wrap)) as port:
+        await gone(port, "/x", b"first")
+        await asyncio.wait_for(closed.wait(), 10)
+    assert sorted(log) == ["generator closed", "wrapper fails"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 async def test_a_stream_that_ends_by_itself_is_closed_once(kind: str):
     """Where everything is sent the generator has ended, and nothing happens to it a second time."""
     log: list[str] = []
@@ -456,22 +512,25 @@ async def test_the_invocation_is_there_inside_the_generator(kind: str, sync: boo
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("sync", [False, True])
-async def test_a_variable_that_a_layer_sets_is_seen_by_the_generator(kind: str, sync: bool):
-    """A context variable that a layer sets is set inside the generator, as it is inside any handler."""
-    variable: ContextVar[str] = ContextVar("variable", default="nothing")
+@pytest.mark.parametrize("value", ["layer", None])
+async def test_a_variable_that_a_layer_sets_is_seen_by_the_generator(kind: str, sync: bool, value: str | None):
+    """A context variable that a layer sets is set inside the generator, for every item, as it is inside any handler."""
+    variable: ContextVar[str | None] = ContextVar("variable", default="nothing")
 
     async def set_variable(ctx: InvocationContext, next: Next) -> Any:
-        variable.set("layer")
+        variable.set(value)
         return await next()
 
     async def asynchronous() -> AsyncIterator[str]:
-        yield variable.get()
+        yield str(variable.get())
+        yield str(variable.get())
 
     def synchronous() -> Iterator[str]:
-        yield variable.get()
+        yield str(variable.get())
+        yield str(variable.get())
 
     app = stream(kind, synchronous if sync else asynchronous, set_variable)
-    assert (await ask(app, "/x")).text == sent(kind, "layer")
+    assert (await ask(app, "/x")).text == sent(kind, str(value), str(value))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -120,6 +120,7 @@ def build(load: Load) -> FastAPI:
             found = await everywhere(ctx)
             await load.step("service", number)
             both = await asyncio.gather(nested.work(number), nested.work(number))
+            found += [*await nested.work(number), *await everywhere(ctx)]
             return [*found, *both[0], *both[1], await ctx.get("own"), ctx.state["number"]]
 
     service = registry.intercepted(Service())
@@ -165,7 +166,8 @@ def build(load: Load) -> FastAPI:
 
     async def collect(ctx: InvocationContext, numbers: list[int], own: int) -> list[int]:
         await load.step("handler", own)
-        return [*numbers, own, ctx.state["number"], *await everywhere(ctx), *await service.work(own)]
+        found = [*numbers, own, ctx.state["number"], *await everywhere(ctx), *await service.work(own)]
+        return [*found, *await everywhere(ctx)]  # the invocation is this one again
 
     @controller(prefix="/c")
     @intercept(Inner)

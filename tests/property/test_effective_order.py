@@ -199,17 +199,22 @@ def model_level(records, outside, level):
         written = [d for d in decorators if isinstance(d, Intercept)]
         if not all(d.inherit for d in written):
             own = []
+        skips = [d for d in decorators if isinstance(d, Skip)]
+        if any(skip.everything for skip in skips):  # from further out: not what these decorators add themselves
+            own = []
+            for entries in outside:
+                entries.clear()
         for decorator in written:
             own = merge(own, [ref.number for ref in decorator.refs])
-        for skip in (d for d in decorators if isinstance(d, Skip)):
+        for skip in skips:
             gone = {ref.number for ref in skip.refs}
             for entries in outside:
                 entries[:] = [
                     (number, group)
                     for number, group in entries
-                    if number not in gone and group not in skip.groups and not skip.everything
+                    if number not in gone and group not in skip.groups
                 ]
-            own = [number for number in own if number not in gone and not skip.everything]
+            own = [number for number in own if number not in gone]
     return [(number, level) for number in own]
 
 

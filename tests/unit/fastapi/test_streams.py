@@ -533,7 +533,7 @@ async def go_away(app: FastAPI, path: str, after: int) -> list[bytes]:
             got.append(message["body"])
             if len(got) == after:
                 gone.set()
-                await anyio.sleep(0.05)
+                await anyio.sleep_forever()
 
     scope = {
         "type": "http",
