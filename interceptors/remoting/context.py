@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from interceptors.context import MISSING, InvocationContext
 from interceptors.errors import IgnoredAssignmentWarning
@@ -148,16 +148,18 @@ class RemotingContext:
         if self._run is not None:
             self._run.end(self._result if result is MISSING else result)
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in RemotingContext._ASSIGNABLE:
-            object.__setattr__(self, name, value)
-        elif name == "error":
-            self._warn_of_assigned_error()
-        else:
-            raise AttributeError(
-                f"A remoting hook cannot assign ctx.{name}; keep data of your own in the invocation's state: "
-                f'ctx.state["{name}"] = ...'
-            )
+    if not TYPE_CHECKING:  # for a type checker it would make every assignment right
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name in RemotingContext._ASSIGNABLE:
+                object.__setattr__(self, name, value)
+            elif name == "error":
+                self._warn_of_assigned_error()
+            else:
+                raise AttributeError(
+                    f"A remoting hook cannot assign ctx.{name}; keep data of your own in the invocation's state: "
+                    f'ctx.state["{name}"] = ...'
+                )
 
     def _warn_of_assigned_error(self) -> None:
         hook = None if self._run is None else self._run.hook

@@ -91,6 +91,32 @@ async def test_what_follows_next_in_an_async_hook_is_still_awaited():
     assert log == ["slow hook", "second hook", "method"]
 
 
+async def test_a_promise_is_awaited_even_after_next():
+    """A `def` that signals and then returns an awaitable is finished when that is; what it raises fails the call."""
+
+    async def slow(log, error):
+        await asyncio.sleep(0.01)
+        log.append("slow hook")
+        if error is not None:
+            raise error
+
+    for error in (None, Forbidden("no")):
+        hooks, log = RemoteHooks(), []
+
+        @hooks.before_remote("**")
+        def hook(ctx, next, log=log, error=error):
+            next()
+            return slow(log, error)
+
+        if error is None:
+            assert await call(hooks, target=method_of(log)) == "found"
+            assert log == ["slow hook", "method"]
+        else:
+            with pytest.raises(Forbidden):
+                await call(hooks, target=method_of(log))
+            assert log == ["slow hook"]
+
+
 async def test_next_may_be_called_later():
     """By a task or a callback of the same loop, as with callback-style clients; further hooks wait for it."""
     hooks, log = RemoteHooks(), []
@@ -110,7 +136,8 @@ async def test_next_may_be_called_later():
     def by_callback(ctx, next):
         asyncio.get_running_loop().call_later(0.01, lambda: (log.append("callback"), next()))
 
-    assert await call(hooks, target=method_of(log)) == "found"
+    async with asyncio.timeout(5):  # neither waits for the time limit, which is longer
+        assert await call(hooks, target=method_of(log)) == "found"
     assert log == ["task", "callback", "method"]
 
 

@@ -307,6 +307,24 @@ async def test_an_awaitable_that_a_def_returns_is_awaited() -> None:
     assert seen == ["awaited"]
 
 
+@on_both_backends
+async def test_an_awaitable_is_awaited_even_after_a_signal() -> None:
+    """A `def` that says `next()` and returns an awaitable has completed when that is done; its error counts."""
+    seen = []
+    error = ValueError("no")
+
+    async def work() -> None:
+        await anyio.sleep(0)
+        seen.append("awaited")
+
+    async def failing() -> None:
+        raise error
+
+    assert await completed(run_of(lambda ctx, next: (next(), work())[1])) == Signal("next")
+    assert seen == ["awaited"]
+    assert await completed(run_of(lambda ctx, next: (next(), failing())[1])) == Signal("fail", error)
+
+
 @pytest.mark.parametrize("value", [True, "done", ValueError("ignored"), object()])
 @on_both_backends
 async def test_what_a_hook_returns_is_ignored(value: Any) -> None:
@@ -356,8 +374,9 @@ async def test_next_may_be_called_later_by_a_task() -> None:
         def hook(ctx: Any, next: Any) -> None:
             tasks.start_soon(later, next)
 
-        assert await completed(run_of(hook)) == Signal("next")
-        assert await completed(run_of(hook, timeout=math.inf)) == Signal("next")
+        with anyio.fail_after(5):  # it does not wait for the time limit
+            assert await completed(run_of(hook)) == Signal("next")
+            assert await completed(run_of(hook, timeout=math.inf)) == Signal("next")
 
 
 async def test_next_may_be_called_later_by_the_loop() -> None:
