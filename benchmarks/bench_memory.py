@@ -121,7 +121,7 @@ def _by_proxy(layers: int) -> Start:
 
 def _by_plain_route(layers: int) -> Start:
     run = _by_hand(layers)
-    app = FastAPI()
+    app = FastAPI(openapi_url=None)
 
     @app.get("/hello")
     async def hello():
@@ -138,16 +138,16 @@ def _by_route(layers: int) -> Start:
         async def hello(self):
             return await _target(7)
 
-    app = FastAPI()
+    app = FastAPI(openapi_url=None)
     install(app, InterceptorRegistry(), [Hello])
     return _requests(app)
 
 
-def _requests(app: FastAPI) -> Start:
+def _requests(app: FastAPI, path: str = "/hello") -> Start:
     async def send(message: Any) -> None:
         """A server writes here."""
 
-    return lambda: app(dict(SCOPE), receive, send)
+    return lambda: app({**SCOPE, "path": path}, receive, send)
 
 
 def _service(layers: int) -> Any:
@@ -182,8 +182,10 @@ def _check_freed() -> None:
         alive.append(weakref.ref(ctx))
         return await next()
 
+    @controller()
+    @intercept(witness, *_interceptors(2))
     class Service:
-        @intercept(witness, *_interceptors(2))
+        @get("/{outcome}")
         async def echo(self, outcome: str) -> str:
             if outcome == "raises":
                 raise ValueError(outcome)
@@ -191,13 +193,18 @@ def _check_freed() -> None:
                 await _wait()
             return outcome
 
-    registry, service = InterceptorRegistry(), Service()
-    proxy = registry.intercepted(service)
+    registry, service, app = InterceptorRegistry(), Service(), FastAPI(openapi_url=None)
+    install(app, registry, [Service])
+    starts: dict[str, Callable[[str], Any]] = {
+        "invoke": partial(registry.invoke, service, "echo"),
+        "proxy": registry.intercepted(service).echo,
+        "route": lambda outcome: _requests(app, f"/{outcome}")(),
+    }
     for outcome in ("returns", "raises", "is cancelled"):
-        for call in (partial(registry.invoke, service, "echo"), proxy.echo):
-            _finish(call(outcome))
+        for name, start in starts.items():
+            _finish(start(outcome))
             if alive.pop()() is not None:
-                raise AssertionError(f"an invocation that {outcome} leaves its context in a reference cycle")
+                raise AssertionError(f"{name}: an invocation that {outcome} leaves its context in a reference cycle")
 
 
 def _finish(invocation: Coroutine[Any, Any, Any]) -> None:

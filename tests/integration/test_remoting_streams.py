@@ -245,6 +245,23 @@ def test_a_before_hook_denies_a_connection(error: Exception) -> None:
     assert talk(application(hooks)) == "closed 1008"
 
 
+def test_the_applications_own_handler_goes_first_on_a_websocket() -> None:
+    """For the error's class, whether or not the error has a status; it gets the WebSocket and the very error."""
+    for error in (Refused("no"), ValueError("no")):
+        seen: list[Any] = []
+        hooks = RemoteHooks()
+        hooks.before_remote("**", lambda ctx, next, error=error: next(error))
+        app = application(hooks)
+
+        async def handle(connection: WebSocket, exc: Exception, seen: list[Any] = seen) -> None:
+            seen.append((type(connection), exc))
+            await connection.close(4003)
+
+        app.add_exception_handler(type(error), handle)  # type: ignore[arg-type]
+        assert talk(app) == "closed 4003"
+        assert seen == [(WebSocket, error)]
+
+
 def test_an_answer_denies_a_connection_too() -> None:
     """Nobody has accepted it."""
     hooks = RemoteHooks()

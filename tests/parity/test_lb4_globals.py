@@ -446,7 +446,7 @@ async def test_f35_an_interceptor_can_be_left_out():
 
         @skip_interceptors()
         @intercept(g)
-        async def its_own_level_too(self):
+        async def all_from_further_out(self):
             """Nothing to do."""
 
     @skip_interceptors(group=["auth", ""])
@@ -463,6 +463,7 @@ async def test_f35_an_interceptor_can_be_left_out():
         (Skips(), "by_key_and_object", "h"),
         (Skips(), "by_group", "hc"),
         (Skips(), "everything", ""),
+        (Skips(), "all_from_further_out", "g"),
         (OfClass(), "keeps_its_own", "h"),
         (OfClass(), "brings_back", "hg"),
     ):

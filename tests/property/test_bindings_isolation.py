@@ -92,40 +92,42 @@ class Node(Shown):
     request: int | None = None  # the number of a request that is given with `request=`; a proxied call gives none
 
 
-simple_steps = st.one_of(
-    st.builds(Bind, st.sampled_from(KEYS)),
-    st.builds(BindRequest, st.sampled_from(KEYS)),
-    st.builds(SetState, st.sampled_from(KEYS)),
-    st.just(SetArgument()),
-    st.just(SetUser()),
-    st.just(AskUser()),
-    st.just(Pause()),
-    st.just(Pause()),
+STEPS = (
+    Pause(),
+    AskUser(),
+    SetArgument(),
+    SetUser(),
+    *(kind(key) for kind in (Bind, BindRequest, SetState) for key in KEYS),
+    Pause(),
 )
-
-
-def nodes_with(steps):
-    phase = st.lists(steps, max_size=3).map(tuple)
-    return st.one_of(
-        st.builds(Node, st.tuples(phase, phase, phase, phase, phase), st.sampled_from(["invoke", "proxy", "static"])),
-        st.builds(
-            Node,
-            st.tuples(phase, phase, phase, phase, phase),
-            st.sampled_from(["invoke", "static"]),
-            st.sampled_from([None, 0, 1]),
-        ),
-    )
-
-
-def invocations_of(nodes):
-    return st.builds(Invoke, st.lists(nodes, min_size=1, max_size=3).map(tuple), st.booleans())
-
-
-nodes = st.recursive(
-    nodes_with(simple_steps), lambda inner: nodes_with(st.one_of(simple_steps, invocations_of(inner))), max_leaves=10
-)
-worlds = st.lists(nodes, min_size=1, max_size=3).map(tuple)
+simple_steps = st.sampled_from(STEPS)
 orders = st.lists(st.integers(0, 20), max_size=30)
+
+
+@st.composite
+def worlds(draw):
+    """A forest: drawn as a list in which each node names its parent, as that is much easier to shrink than a recursion."""
+    steps, children, roots = [], [], []
+    for number in range(draw(st.integers(1, 8))):
+        steps.append([[] for _ in range(5)])
+        for phase, step in draw(st.lists(st.tuples(st.integers(0, 4), simple_steps), max_size=6)):
+            steps[-1][phase].append(step)
+        children.append([[] for _ in range(5)])
+        parent = draw(st.integers(0, number))
+        if parent:
+            children[parent - 1][draw(st.integers(0, 4))].append(number)
+        else:
+            roots.append(number)
+    nodes = {}
+    for number in reversed(range(len(steps))):
+        for phase in range(5):
+            if found := children[number][phase]:
+                invoke = Invoke(tuple(nodes[child] for child in found), draw(st.booleans()))
+                steps[number][phase].insert(draw(st.integers(0, len(steps[number][phase]))), invoke)
+        how = draw(st.sampled_from(["invoke", "proxy", "static"]))
+        request = None if how == "proxy" else draw(st.sampled_from([None, 0, 1]))
+        nodes[number] = Node(tuple(map(tuple, steps[number])), how, request)
+    return tuple(nodes[number] for number in roots)
 
 
 # -- the model ---------------------------------------------------------------------------------------------------------
@@ -350,7 +352,7 @@ def run(backend, roots, order):
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @settings(deadline=None, max_examples=EXAMPLES)
-@given(worlds, orders)
+@given(worlds(), orders)
 def test_nothing_is_mixed_up(backend, roots, order):
     """Every invocation sees its own bindings, state and arguments, its request's bindings and user, and nothing else."""
     world = run(backend, roots, order)

@@ -210,9 +210,7 @@ def model_level(records, outside, level):
             gone = {ref.number for ref in skip.refs}
             for entries in outside:
                 entries[:] = [
-                    (number, group)
-                    for number, group in entries
-                    if number not in gone and group not in skip.groups
+                    (number, group) for number, group in entries if number not in gone and group not in skip.groups
                 ]
             own = [number for number in own if number not in gone]
     return [(number, level) for number in own]

@@ -500,6 +500,17 @@ def test_explain_is_about_a_class_an_object_or_a_function() -> None:
     assert registry.explain(Service().work).target == "Service.work"
 
 
+def test_an_explanation_does_not_change() -> None:
+    """It tells what was so when it was asked for."""
+    registry = given(G)
+    explanation = registry.explain(Plain, "work")
+    registry.add_global(H)
+
+    assert [candidate.name for candidate in explanation.chain] == ["G"]
+    with pytest.raises(AttributeError):
+        explanation.candidates = ()
+
+
 def test_a_candidate_can_be_made_by_hand() -> None:
     """For tools: level, group, key and interceptor are enough, and it runs unless a reason says no."""
     candidate = Candidate("global", "", None, A)

@@ -330,6 +330,25 @@ def test_depends_in_a_constructor_is_refused() -> None:
 
 
 @on_both_backends
+async def test_a_default_of_another_kind_is_kept() -> None:
+    """Only FastAPI's own `Depends` is refused, not whatever is called so."""
+
+    class Depends:
+        pass
+
+    default = Depends()
+
+    class Layer:
+        def __init__(self, value: Depends = default) -> None:
+            self.value = value
+
+        async def intercept(self, ctx: Any, next: Next) -> Any:
+            return self.value
+
+    assert await call(nothing, None, None, registry=bound(Layer)) is default
+
+
+@on_both_backends
 async def test_a_constructor_is_checked_at_the_first_invocation() -> None:
     """Where no application starts the first `invoke` finds the mistake, before any layer runs."""
     events: list[str] = []
@@ -718,6 +737,20 @@ async def test_the_four_providers_stay_synchronous() -> None:
             return user
 
         assert await call(target, registry=given(current_user=None), request=Request(user=user)) is user
+
+
+async def test_a_user_that_could_be_awaited_is_given_as_it_is() -> None:
+    """dependency-injector would take it for an asynchronous value, and every later user, too."""
+    future = asyncio.get_running_loop().create_future()
+
+    async def target(
+        user: Annotated[Any, Provide["current_user"]], again: Annotated[Any, Provide[InvocationBindings.current_user]]
+    ) -> Any:
+        return [user, again, InvocationBindings.current_user()]
+
+    for user in (future, "alice"):
+        assert await call(target, request=Request(user=user)) == [user] * 3
+    future.cancel()
 
 
 async def test_a_user_and_an_asynchronous_dependency_go_together() -> None:
