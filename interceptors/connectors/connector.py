@@ -1,0 +1,211 @@
+"""Hooks around what is sent to a backend: interceptors outside, LoopBack's observers inside."""
+
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args, overload
+
+from interceptors.chain import Step, fold, function_of
+from interceptors.connectors.context import ConnectorContext
+from interceptors.errors import InvalidInterceptorError, UnknownHookError
+from interceptors.hooks import Hook, HookRun, Signal, check_timeout, make_hook, replaced, run_in_turn
+from interceptors.kinds import Interceptor, InterceptorFunction, Next, check_interceptor, is_provider, location, name_of
+
+__all__ = ["Connector", "Event"]
+
+Req = TypeVar("Req")
+Res = TypeVar("Res")
+F = TypeVar("F", bound=Callable[..., Any])
+I = TypeVar("I", bound=Interceptor)  # noqa: E741 (the contract's name)
+
+Event: TypeAlias = Literal["before execute", "after execute", "after execute error"]
+_EVENTS: tuple[Event, ...] = get_args(Event)
+
+_executing: ContextVar[frozenset["Connector[Any, Any]"]] = ContextVar("interceptors.executing", default=frozenset())
+"""The connectors that execute in this task, or in a task that started it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Hooks:
+    """The hooks of an execute, as they were when it started; the parent's first."""
+
+    interceptors: tuple[InterceptorFunction, ...]
+    observers: dict[Event, tuple[Hook, ...]]
+
+    def __bool__(self) -> bool:
+        return bool(self.interceptors or any(self.observers.values()))
+
+
+class Connector(Generic[Req, Res]):
+    """Hooks the calls to one backend. A subclass for a backend calls `execute` around each of them.
+
+    `parent` shares hooks: its run first. `next_timeout`: how many seconds a `def` observer that takes `next` may take to
+    call it; more than 0 (ValueError), `math.inf` is allowed. An interceptor returns the result; an observer completes as
+    in `interceptors.hooks`.
+
+    >>> directory = Connector(name="ldap")
+    >>> entry = await directory.execute(request, send)
+    """
+
+    def __init__(
+        self, *, name: str | None = None, parent: "Connector[Any, Any] | None" = None, next_timeout: float = 30.0
+    ) -> None:
+        self.name = type(self).__name__ if name is None else name
+        self._parent = parent
+        self._next_timeout = check_timeout(next_timeout)
+        self._interceptors: tuple[tuple[Interceptor, InterceptorFunction], ...] = ()
+        self._observers: dict[Event, tuple[Hook, ...]] = dict.fromkeys(_EVENTS, ())
+        self._folded: tuple[_Hooks, Step] | None = None
+
+    # -- registering ---------------------------------------------------------------------------------------------------
+
+    @overload
+    def observe(self, event: Event) -> Callable[[F], F]: ...
+    @overload
+    def observe(self, event: Event, fn: F) -> F: ...
+    def observe(self, event: Event, fn: Any = None) -> Any:
+        """Add an observer, by a call or as a decorator; it comes back as it was.
+
+        Raises UnknownHookError for another event, InvalidHookError for what is no hook.
+        """
+        _check_event(event)
+
+        def add(function: F) -> F:
+            self._observers = {**self._observers, event: (*self._observers[event], make_hook(function, 2))}
+            return function
+
+        return add if fn is None else add(fn)
+
+    def before_execute(self, fn: F) -> F:
+        """Add an observer that runs before the operation."""
+        return self.observe("before execute", fn)
+
+    def after_execute(self, fn: F) -> F:
+        """Add an observer that runs when the operation has succeeded."""
+        return self.observe("after execute", fn)
+
+    def after_execute_error(self, fn: F) -> F:
+        """Add an observer that runs when the operation has failed."""
+        return self.observe("after execute error", fn)
+
+    def intercept(self, fn: I) -> I:
+        """Add an interceptor around observers and operation. Raises InvalidInterceptorError; keys are not taken here."""
+        check_interceptor(fn)
+        if isinstance(fn, str) or is_provider(fn):
+            raise InvalidInterceptorError(
+                f"{name_of(fn)} ({location(fn)}) can only be resolved by a registry; give the interceptor itself.", fn
+            )
+        self._interceptors = (*self._interceptors, (fn, _keeping_result(function_of(fn))))
+        return fn
+
+    def remove_observer(self, event: Event, fn: Any) -> bool:
+        """Remove the first observer that is equal to `fn`; False if there is none. Only own ones."""
+        _check_event(event)
+        hooks = list(self._observers[event])
+        for index, hook in enumerate(hooks):
+            if hook.function == fn:
+                del hooks[index]
+                self._observers = {**self._observers, event: tuple(hooks)}
+                return True
+        return False
+
+    def clear_observers(self, event: Event | None = None) -> None:
+        """Remove the own observers of one event, or of all three."""
+        if event is not None:
+            _check_event(event)
+        self._observers = {e: () if event in (None, e) else hooks for e, hooks in self._observers.items()}
+
+    # -- executing -----------------------------------------------------------------------------------------------------
+
+    async def execute(
+        self, req: Req, operation: Callable[[Req], Awaitable[Res]], *, options: dict[str, Any] | None = None
+    ) -> Res:
+        """Run `operation` with its hooks around it, and give the result.
+
+        Without hooks, or while this connector executes in this task already, it is only the operation.
+        """
+        hooks = self._hooks()
+        executing = _executing.get()
+        if not hooks or self in executing:
+            return await operation(req)
+        ctx = ConnectorContext(self, req, {} if options is None else options)
+        run = fold(hooks.interceptors, lambda ctx: self._observed(ctx, hooks, operation))
+        token = _executing.set(executing | {self})
+        try:
+            await run(ctx)
+        finally:
+            _executing.reset(token)
+        return ctx.res
+
+    @property
+    def is_hooked(self) -> bool:
+        """Would a call be hooked here and now? For connectors that have to decide before they build a request."""
+        return bool(self._hooks()) and self not in _executing.get()
+
+    def take_request(self, ctx: ConnectorContext[Req, Res], value: Any) -> Req:
+        """What `ctx.req = value` stands for. A subclass raises TypeError for what its backend cannot take."""
+        request: Req = value
+        return request
+
+    def take_result(self, ctx: ConnectorContext[Req, Res], value: Any, source: Any = None) -> Res:
+        """What a result value stands for; `source` is what `end` got in front of it: a context or a response.
+
+        A subclass raises TypeError for what its backend cannot take.
+        """
+        result: Res = value
+        return result
+
+    def _hooks(self) -> _Hooks:
+        ...
+
+    async def _observed(
+        self, ctx: ConnectorContext[Req, Res], hooks: _Hooks, operation: Callable[[Req], Awaitable[Res]]
+    ) -> Res:
+        """Before observers, the operation, after or error observers: the innermost step of the chain."""
+        ctx.fail(None)
+        signal = await self._event("before execute", hooks, ctx)
+        if signal is None:
+            try:
+                ctx.put(await operation(ctx.req))
+            except Exception as error:  # noqa: BLE001 (whatever the backend raises is for the error observers to see)
+                return await self._failed(ctx, hooks, error)
+            signal = await self._event("after execute", hooks, ctx)
+        if signal is not None and signal.kind == "fail":
+            raise signal.value
+        return ctx.res
+
+    async def _failed(self, ctx: ConnectorContext[Req, Res], hooks: _Hooks, error: Exception) -> Res:
+        ctx.fail(error)
+        signal = await self._event("after execute error", hooks, ctx)
+        if signal is None:
+            raise error
+        if signal.kind == "fail":
+            raise replaced(error, signal.value)
+        return ctx.res
+
+    async def _event(self, event: Event, hooks: _Hooks, ctx: ConnectorContext[Req, Res]) -> Signal | None:
+        def take_turn(run: HookRun) -> tuple[Any, ...]:
+            ctx.take_turn(run)
+            return run.arguments(ctx)
+
+        try:
+            return await run_in_turn(hooks.observers[event], f"{event} of {self.name}", self._next_timeout, take_turn)
+        finally:
+            ctx.take_turn(None)
+
+
+def _check_event(event: str) -> None:
+    if event not in _EVENTS:
+        raise UnknownHookError(event, "connector event", _EVENTS)
+
+
+def _keeping_result(interceptor: InterceptorFunction) -> InterceptorFunction:
+    """What an interceptor returns is a result value, and `next()` of the layer outside gives what `ctx.res` makes of it."""
+
+    async def run(ctx: ConnectorContext[Any, Any], next: Next) -> Any:
+        result = await interceptor(ctx, next)
+        if result is not ctx.res:
+            ctx.res = result
+        return ctx.res
+
+    return run
