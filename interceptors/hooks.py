@@ -109,6 +109,11 @@ class HookRun:
         self._signal: Signal | None = None
         self._event: anyio.Event | None = None
 
+    @property
+    def is_complete(self) -> bool:
+        """Has it said something that counts?"""
+        return self._signal is not None
+
     def arguments(self, ctx: Any) -> tuple[Any, ...]:
         """The arguments of a hook with `(ctx)` or `(ctx, next)`."""
         return (ctx, self.next)[: self.hook.parameters]
@@ -117,6 +122,10 @@ class HookRun:
         """The `next` of a hook: notes the decision and runs nothing. A falsy error is success."""
         self._say(Signal("fail", as_exception(error)) if error else _NEXT)
         return _NOTED
+
+    def fail(self, error: Any) -> None:
+        """Fail with an error; what is no exception becomes a HookError."""
+        self._say(Signal("fail", as_exception(error)))
 
     def end(self, value: Any) -> None:
         """End the whole event with a value."""

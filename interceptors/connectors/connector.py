@@ -26,11 +26,14 @@ _executing: ContextVar[frozenset["Connector[Any, Any]"]] = ContextVar("intercept
 
 
 @dataclass(frozen=True, slots=True)
-class _Hooks:
-    """The hooks of an execute, as they were when it started; the parent's first."""
+class Hooks:
+    """What is registered on a connector and its parents at one time; the parent's first. An execute keeps to its own."""
 
+    parent: "Hooks | None"
     interceptors: tuple[InterceptorFunction, ...]
     observers: dict[Event, tuple[Hook, ...]]
+    run: Step
+    """The interceptors, folded around the observers and the operation."""
 
     def __bool__(self) -> bool:
         return bool(self.interceptors or any(self.observers.values()))
@@ -53,9 +56,9 @@ class Connector(Generic[Req, Res]):
         self.name = type(self).__name__ if name is None else name
         self._parent = parent
         self._next_timeout = check_timeout(next_timeout)
-        self._interceptors: tuple[tuple[Interceptor, InterceptorFunction], ...] = ()
+        self._interceptors: tuple[InterceptorFunction, ...] = ()
         self._observers: dict[Event, tuple[Hook, ...]] = dict.fromkeys(_EVENTS, ())
-        self._folded: tuple[_Hooks, Step] | None = None
+        self._combined: Hooks | None = None  # made anew after every change
 
     # -- registering ---------------------------------------------------------------------------------------------------
 
@@ -71,7 +74,7 @@ class Connector(Generic[Req, Res]):
         _check_event(event)
 
         def add(function: F) -> F:
-            self._observers = {**self._observers, event: (*self._observers[event], make_hook(function, 2))}
+            self._set_observers(event, (*self._observers[event], make_hook(function, 2)))
             return function
 
         return add if fn is None else add(fn)
@@ -95,7 +98,8 @@ class Connector(Generic[Req, Res]):
             raise InvalidInterceptorError(
                 f"{name_of(fn)} ({location(fn)}) can only be resolved by a registry; give the interceptor itself.", fn
             )
-        self._interceptors = (*self._interceptors, (fn, _keeping_result(function_of(fn))))
+        self._interceptors = (*self._interceptors, _keeping_result(function_of(fn)))
+        self._combined = None
         return fn
 
     def remove_observer(self, event: Event, fn: Any) -> bool:
@@ -105,7 +109,7 @@ class Connector(Generic[Req, Res]):
         for index, hook in enumerate(hooks):
             if hook.function == fn:
                 del hooks[index]
-                self._observers = {**self._observers, event: tuple(hooks)}
+                self._set_observers(event, tuple(hooks))
                 return True
         return False
 
@@ -113,7 +117,8 @@ class Connector(Generic[Req, Res]):
         """Remove the own observers of one event, or of all three."""
         if event is not None:
             _check_event(event)
-        self._observers = {e: () if event in (None, e) else hooks for e, hooks in self._observers.items()}
+        for each in _EVENTS if event is None else (event,):
+            self._set_observers(each, ())
 
     # -- executing -----------------------------------------------------------------------------------------------------
 
@@ -128,11 +133,10 @@ class Connector(Generic[Req, Res]):
         executing = _executing.get()
         if not hooks or self in executing:
             return await operation(req)
-        ctx = ConnectorContext(self, req, {} if options is None else options)
-        run = fold(hooks.interceptors, lambda ctx: self._observed(ctx, hooks, operation))
+        ctx = ConnectorContext(self, req, {} if options is None else options, hooks, operation)
         token = _executing.set(executing | {self})
         try:
-            await run(ctx)
+            await hooks.run(ctx)
         finally:
             _executing.reset(token)
         return ctx.res
@@ -155,43 +159,61 @@ class Connector(Generic[Req, Res]):
         result: Res = value
         return result
 
-    def _hooks(self) -> _Hooks:
-        ...
+    def _set_observers(self, event: Event, hooks: tuple[Hook, ...]) -> None:
+        self._observers = {**self._observers, event: hooks}
+        self._combined = None
 
-    async def _observed(
-        self, ctx: ConnectorContext[Req, Res], hooks: _Hooks, operation: Callable[[Req], Awaitable[Res]]
-    ) -> Res:
-        """Before observers, the operation, after or error observers: the innermost step of the chain."""
+    def _hooks(self) -> Hooks:
+        parent = None if self._parent is None else self._parent._hooks()
+        combined = self._combined
+        if combined is None or combined.parent is not parent:
+            interceptors = (*(parent.interceptors if parent else ()), *self._interceptors)
+            combined = self._combined = Hooks(
+                parent,
+                interceptors,
+                {e: (*(parent.observers[e] if parent else ()), *self._observers[e]) for e in _EVENTS},
+                fold(interceptors, _observed),
+            )
+        return combined
+
+    async def _observe(self, ctx: ConnectorContext[Req, Res]) -> Res:
+        """Before observers, the operation, after or error observers."""
         ctx.fail(None)
-        signal = await self._event("before execute", hooks, ctx)
+        signal = await self._event("before execute", ctx)
         if signal is None:
             try:
-                ctx.put(await operation(ctx.req))
+                ctx.put(await ctx.operation(ctx.req))
             except Exception as error:  # noqa: BLE001 (whatever the backend raises is for the error observers to see)
-                return await self._failed(ctx, hooks, error)
-            signal = await self._event("after execute", hooks, ctx)
+                return await self._failed(ctx, error)
+            signal = await self._event("after execute", ctx)
         if signal is not None and signal.kind == "fail":
             raise signal.value
         return ctx.res
 
-    async def _failed(self, ctx: ConnectorContext[Req, Res], hooks: _Hooks, error: Exception) -> Res:
+    async def _failed(self, ctx: ConnectorContext[Req, Res], error: Exception) -> Res:
         ctx.fail(error)
-        signal = await self._event("after execute error", hooks, ctx)
+        signal = await self._event("after execute error", ctx)
         if signal is None:
             raise error
         if signal.kind == "fail":
             raise replaced(error, signal.value)
         return ctx.res
 
-    async def _event(self, event: Event, hooks: _Hooks, ctx: ConnectorContext[Req, Res]) -> Signal | None:
+    async def _event(self, event: Event, ctx: ConnectorContext[Req, Res]) -> Signal | None:
         def take_turn(run: HookRun) -> tuple[Any, ...]:
             ctx.take_turn(run)
             return run.arguments(ctx)
 
         try:
-            return await run_in_turn(hooks.observers[event], f"{event} of {self.name}", self._next_timeout, take_turn)
+            hooks = ctx.hooks.observers[event]
+            return await run_in_turn(hooks, f"{event} of {self.name}", self._next_timeout, take_turn)
         finally:
             ctx.take_turn(None)
+
+
+def _observed(ctx: ConnectorContext[Any, Any]) -> Awaitable[Any]:
+    """The innermost step, the same for all connectors: what differs is in the context."""
+    return ctx.connector._observe(ctx)
 
 
 def _check_event(event: str) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Iterable, MutableSequence
+from collections.abc import Awaitable, Callable, Iterable, MutableSequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 
 from interceptors.errors import DoubleCompletionWarning, IgnoredAssignmentWarning
@@ -10,7 +10,7 @@ from interceptors.hooks import HookRun
 from interceptors.kinds import file_and_line
 
 if TYPE_CHECKING:
-    from interceptors.connectors.connector import Connector
+    from interceptors.connectors.connector import Connector, Hooks
 
 __all__ = ["ConnectorContext", "Results"]
 
@@ -55,13 +55,22 @@ class Results(MutableSequence[Any]):
 class ConnectorContext(Generic[Req, Res]):
     """One per execute; hooks and interceptors of that execute share it."""
 
-    def __init__(self, connector: "Connector[Req, Res]", req: Req, options: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        connector: "Connector[Req, Res]",
+        req: Req,
+        options: dict[str, Any],
+        hooks: "Hooks",
+        operation: Callable[[Req], Awaitable[Res]],
+    ) -> None:
         self.connector: Connector[Req, Res] = connector
         """The one that executes, also in a parent's hooks."""
         self.options: dict[str, Any] = options
         """What the caller gave along."""
         self.state: dict[str, Any] = {}
         """For the hooks of this execute."""
+        self.hooks = hooks
+        self.operation = operation
         self._req = req
         self._res: Any = None
         self._error: Exception | None = None
@@ -131,7 +140,7 @@ class ConnectorContext(Generic[Req, Res]):
         if run is None or run.is_complete:
             self._warn_of_late_end()
         elif err:
-            run.next(err)
+            run.fail(err)
         else:
             value, source = (results[-1] if results else None), (results[0] if len(results) == 2 else None)
             self._res = self.connector.take_result(self, value, source)
