@@ -236,7 +236,10 @@ class Call:
             raise
 
     async def __call__(self, req: MongoRequest) -> Any:
-        result = _plain(self._target_of(req), req.command)(**_given(req.params))
+        given = _given(req.params)
+        if "command" in given:
+            given["command"] = _own(given["command"])  # PyMongo writes the session into it
+        result = _plain(self._target_of(req), req.command)(**given)
         if req.command in ("find", "find_raw_batches"):
             self._opened.append(result)
             await replay(result, self.recorded)
@@ -254,7 +257,7 @@ class Call:
 
     def as_cursor(self, value: Any) -> Cursor:
         """What stands for a cursor: one, or a list or an (async) iterable of documents."""
-        if _is(value, (AsyncCursor, AsyncCommandCursor)):
+        if _is(value, (AsyncCursor, AsyncCommandCursor)) and not _is(value, HookedCursor):
             return cast("Cursor", value)
         if _is(value, (Mapping, str, bytes)) or not _is(value, (Iterable, AsyncIterable)):
             raise TypeError(
@@ -426,11 +429,15 @@ class HookedCursor(AsyncCursor[Any]):
         return await source.to_list(length)
 
     async def close(self) -> None:
-        source, self._interceptors_source = self._interceptors_source, None
-        if source is not None:
-            await source.close()
+        if self._interceptors_source is not None:
+            await self._interceptors_source.close()
         await self._interceptors_call.close()
         await super().close()
+
+    async def rewind(self) -> "HookedCursor":
+        await super().rewind()
+        self._interceptors_source = None
+        return self
 
     async def explain(self) -> Any:
         plain = _plain(self._interceptors_collection, self._interceptors_command)(
@@ -649,8 +656,8 @@ class MongoConnector(Connector[MongoRequest, Any]):
                 f"hooks with parent=.",
                 client,
             )
-        self.client = _hook(HookedClient, client)
-        self.client._interceptors_connector = self
+        self.client: AsyncMongoClient[Any] = client
+        _hook(HookedClient, client)._interceptors_connector = self
 
     def take_request(self, ctx: "MongoContext", value: Any) -> MongoRequest:
         """Only a MongoRequest."""
