@@ -10,7 +10,7 @@ import math
 import warnings
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from dataclasses import dataclass
-from inspect import Parameter
+from inspect import Parameter, Signature
 from typing import Any, Literal, final
 
 import anyio
@@ -64,19 +64,18 @@ def make_hook(function: Any, most: int) -> Hook:
         raise InvalidHookError(
             f"{name_of(function)} ({location(function)}) is a generator function; {remedy}", function
         )
-    parameters = list(inspect.signature(function).parameters.values())
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except ValueError:
+        message = f"{name_of(function)} ({location(function)}) does not tell its parameters; {remedy}"
+        raise InvalidHookError(message, function) from None
     needed = [p for p in parameters if p.default is Parameter.empty]
     count = sum(p.kind in _POSITIONAL for p in needed)
     odd = [p for p in needed if p.kind not in (*_POSITIONAL, Parameter.VAR_KEYWORD)]
     if odd or not 1 <= count <= most:
-        raise InvalidHookError(
-            f"{name_of(function)} ({location(function)}) takes {_described(needed)}; {remedy}", function
-        )
+        described = str(Signature(needed)) if needed else "no parameter"
+        raise InvalidHookError(f"{name_of(function)} ({location(function)}) takes {described}; {remedy}", function)
     return Hook(function, count)
-
-
-def _described(parameters: list[Parameter]) -> str:
-    return f"({', '.join(map(str, parameters))})" if parameters else "no parameter"
 
 
 def check_timeout(seconds: float) -> float:
@@ -120,7 +119,8 @@ class HookRun:
 
     def next(self, error: Any = None, *_ignored: Any) -> Awaitable[None]:
         """The `next` of a hook: notes the decision and runs nothing. A falsy error is success."""
-        self._say(Signal("fail", as_exception(error)) if error else _NEXT)
+        failed = isinstance(error, Exception) or error  # an exception may be falsy
+        self._say(Signal("fail", as_exception(error)) if failed else _NEXT)
         return _NOTED
 
     def fail(self, error: Any) -> None:
@@ -210,7 +210,20 @@ async def run_in_turn(
 
 
 def replaced(error: Exception, by: Exception) -> Exception:
-    """The error that an error hook put in the place of `error`, which becomes its cause unless it has one."""
-    if by is not error and by.__cause__ is None:
+    """The error that an error hook put in the place of `error`, which becomes its cause unless it has one.
+
+    Nor does it if `by` is what `error` came from, as in `raise ctx.error.__cause__`: causes make no circle.
+    """
+    if by.__cause__ is None and not _came_from(error, by):
         by.__cause__ = error
     return by
+
+
+def _came_from(error: BaseException | None, origin: Exception) -> bool:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if error is origin:
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
