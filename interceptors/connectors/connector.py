@@ -66,7 +66,7 @@ class Connector(Generic[Req, Res]):
     def observe(self, event: Event) -> Callable[[F], F]: ...
     @overload
     def observe(self, event: Event, fn: F) -> F: ...
-    def observe(self, event: Event, fn: Any = None) -> Any:
+    def observe(self, event: Event, fn: Any = ...) -> Any:
         """Add an observer, by a call or as a decorator; it comes back as it was.
 
         Raises UnknownHookError for another event, InvalidHookError for what is no hook.
@@ -77,7 +77,7 @@ class Connector(Generic[Req, Res]):
             self._set_observers(event, (*self._observers[event], make_hook(function, 2)))
             return function
 
-        return add if fn is None else add(fn)
+        return add if fn is ... else add(fn)
 
     def before_execute(self, fn: F) -> F:
         """Add an observer that runs before the operation."""
@@ -178,11 +178,11 @@ class Connector(Generic[Req, Res]):
 
     async def _observe(self, ctx: ConnectorContext[Req, Res]) -> Res:
         """Before observers, the operation, after or error observers."""
-        ctx.fail(None)
+        ctx._fail(None)
         signal = await self._event("before execute", ctx)
         if signal is None:
             try:
-                ctx.put(await ctx.operation(ctx.req))
+                ctx._put(await ctx._operation(ctx.req))
             except Exception as error:  # noqa: BLE001 (whatever the backend raises is for the error observers to see)
                 return await self._failed(ctx, error)
             signal = await self._event("after execute", ctx)
@@ -191,7 +191,7 @@ class Connector(Generic[Req, Res]):
         return ctx.res
 
     async def _failed(self, ctx: ConnectorContext[Req, Res], error: Exception) -> Res:
-        ctx.fail(error)
+        ctx._fail(error)
         signal = await self._event("after execute error", ctx)
         if signal is None:
             raise error
@@ -201,14 +201,14 @@ class Connector(Generic[Req, Res]):
 
     async def _event(self, event: Event, ctx: ConnectorContext[Req, Res]) -> Signal | None:
         def take_turn(run: HookRun) -> tuple[Any, ...]:
-            ctx.take_turn(run)
+            ctx._take_turn(run)
             return run.arguments(ctx)
 
         try:
-            hooks = ctx.hooks.observers[event]
+            hooks = ctx._hooks.observers[event]
             return await run_in_turn(hooks, f"{event} of {self.name}", self._next_timeout, take_turn)
         finally:
-            ctx.take_turn(None)
+            ctx._take_turn(None)
 
 
 def _observed(ctx: ConnectorContext[Any, Any]) -> Awaitable[Any]:

@@ -3,6 +3,8 @@
 import sys
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, MutableSequence
+from contextvars import ContextVar
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 
 from interceptors.errors import DoubleCompletionWarning, IgnoredAssignmentWarning
@@ -16,6 +18,11 @@ __all__ = ["ConnectorContext", "Results"]
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
+
+_NOT_GIVEN: Any = object()
+
+_turn: ContextVar["tuple[ConnectorContext[Any, Any], HookRun] | None"] = ContextVar("interceptors.turn", default=None)
+"""Whose turn it was where this code was started; a callback that a hook left behind keeps its own."""
 
 
 @final
@@ -69,8 +76,8 @@ class ConnectorContext(Generic[Req, Res]):
         """What the caller gave along."""
         self.state: dict[str, Any] = {}
         """For the hooks of this execute."""
-        self.hooks = hooks
-        self.operation = operation
+        self._hooks = hooks
+        self._operation = operation
         self._req = req
         self._res: Any = None
         self._error: Exception | None = None
@@ -118,8 +125,9 @@ class ConnectorContext(Generic[Req, Res]):
     @error.setter
     def error(self, value: Any) -> None:
         run = self._run
-        title = "Somebody" if run is None else run.hook.title
-        file, line = (None if run is None else file_and_line(run.hook.function)) or ("<unknown>", 0)
+        frame = sys._getframe(1)
+        title = _described(frame) if run is None else run.hook.title
+        file, line = (None if run is None else file_and_line(run.hook.function)) or _place(frame)
         warnings.warn_explicit(
             f"{title} assigned ctx.error, which changes nothing, as in LoopBack. Replace the error with `raise`, "
             f"`next(error)` or `ctx.end(error)`.",
@@ -128,44 +136,59 @@ class ConnectorContext(Generic[Req, Res]):
             line,
         )
 
-    def end(self, err: Any = None, *results: Any) -> None:
+    def end(self, err: Any = None, *results: Any, result: Any = _NOT_GIVEN) -> None:
         """End the event: `end()`, `end(err)`, `end(None, result)`, `end(err, ctx_or_response, result)`.
 
         The last argument is the result, on every connector; a truthy `err` wins over it. In a before observer it skips
         all other observers and the operation, in an after or error observer the rest of that event.
         """
+        if result is not _NOT_GIVEN:
+            results = (*results, result)
         if len(results) > 2:
             raise TypeError(f"ctx.end takes (err, result) or (err, response, result), not {1 + len(results)} arguments")
-        run = self._run
-        if run is None or run.is_complete:
-            self._warn_of_late_end()
-        elif err:
+        run = self._run_of_caller()
+        if run is None:
+            frame = sys._getframe(1)
+            warning = DoubleCompletionWarning(
+                f"{_described(frame)} called ctx.end of {self.connector.name} outside an observer's turn; it is "
+                f"ignored. An interceptor returns its result; a hook completes once."
+            )
+            warning.__cause__ = err if isinstance(err, BaseException) else None
+            warnings.warn_explicit(warning, None, *_place(frame))
+        elif isinstance(err, Exception) or err:  # an exception may be falsy
             run.fail(err)
+        elif run.is_complete:
+            run.end(None)
         else:
-            value, source = (results[-1] if results else None), (results[0] if len(results) == 2 else None)
-            self._res = self.connector.take_result(self, value, source)
+            source = results[0] if len(results) == 2 else None
+            self._res = self.connector.take_result(self, results[-1] if results else None, source)
             run.end(self._res)
 
-    def take_turn(self, run: HookRun | None) -> None:
-        """From now on `end` counts for this run. For the connector."""
-        self._run = run
+    # -- for the connector ---------------------------------------------------------------------------------------------
 
-    def fail(self, error: Exception | None) -> None:
-        """Set `error`. For the connector."""
+    def _take_turn(self, run: HookRun | None) -> None:
+        """From now on `end` counts for this run."""
+        self._run = run
+        _turn.set(None if run is None else (self, run))
+
+    def _fail(self, error: Exception | None) -> None:
+        """Set `error`."""
         self._error = error
         self._res = None
 
-    def put(self, value: Any) -> None:
-        """Set `res` to what the operation gave, as it is. For the connector."""
+    def _put(self, value: Any) -> None:
+        """Set `res` to what the operation gave, as it is."""
         self._res = value
 
-    def _warn_of_late_end(self) -> None:
-        caller = sys._getframe(2)
-        place = f"{caller.f_code.co_qualname} ({caller.f_code.co_filename}:{caller.f_lineno})"
-        warnings.warn_explicit(
-            f"{place} called ctx.end of {self.connector.name} outside an observer's turn; it is ignored. "
-            f"An interceptor returns its result; a hook completes once.",
-            DoubleCompletionWarning,
-            caller.f_code.co_filename,
-            caller.f_lineno,
-        )
+    def _run_of_caller(self) -> HookRun | None:
+        """The run that called `end`. If nothing tells, as in a callback from a thread, it is the one whose turn it is."""
+        turn = _turn.get()
+        return turn[1] if turn is not None and turn[0] is self else self._run
+
+
+def _described(frame: FrameType) -> str:
+    return f"{frame.f_code.co_qualname} ({frame.f_code.co_filename}:{frame.f_lineno})"
+
+
+def _place(frame: FrameType) -> tuple[str, int]:
+    return frame.f_code.co_filename, frame.f_lineno

@@ -667,5 +667,5 @@ class MongoConnector(Connector[MongoRequest, Any]):
 
     def take_result(self, ctx: "MongoContext", value: Any, source: Any = None) -> Any:
         """For a cursor, a list or an (async) iterable of documents; for other methods any value."""
-        call = ctx.operation
+        call = ctx._operation
         return call.as_cursor(value) if isinstance(call, Call) and call.command in _WITH_CURSOR else value
