@@ -30,7 +30,7 @@ def no_server(why: str) -> NoReturn:
 
 
 class Server:
-    """`secantusd-py`, on a fresh port at every start."""
+    """`secantusd-py`, on a fresh port unless it is told which."""
 
     def __init__(self) -> None:
         self.command = Path(sys.executable).parent / "secantusd-py"
@@ -46,8 +46,8 @@ class Server:
     def url(self) -> str:
         return f"mongodb://127.0.0.1:{self.port}/"
 
-    def start(self) -> None:
-        self.port = free_port()
+    def start(self, port: int | None = None) -> None:
+        self.port = free_port() if port is None else port
         command = [str(self.command), "--port", str(self.port), "--storage-path", ":memory:", "--enable-test-commands"]
         self._storage = tempfile.TemporaryDirectory(prefix="secantus", ignore_cleanup_errors=True)
         environment = {**os.environ, "TMPDIR": self._storage.name}  # it leaves files when it is killed

@@ -1,7 +1,7 @@
 """The connector's contract on MongoDB: sections 2, 3 and 5."""
 
 import asyncio
-import subprocess
+import importlib.util
 import sys
 import uuid
 from collections.abc import AsyncIterator
@@ -106,12 +106,16 @@ async def test_own_subclass_of_the_client_is_kept(mongo_client: AsyncMongoClient
             database.own = Collection(database, "own")
             return database
 
+        def get_database(self, name: Any = None, *args: Any, **kwargs: Any) -> Any:
+            return self[name or "test"]
+
     async with Client(mongo_url) as client:
         mongo = MongoConnector(client)
         mongo.after_execute(lambda ctx: setattr(ctx, "res", {"hooked": ctx.res}))
         own = client["test"].own
         assert await own.find_one() == {"mine": None}  # made by hand: not hooked
         assert await client["test"].things.find_one({"_id": "none"}) == {"hooked": None}
+        assert await client.get_database().things.find_one({"_id": "none"}) == {"hooked": None}
 
 
 @pytest.mark.parametrize(
@@ -157,15 +161,15 @@ async def test_created_collection_is_hooked(database: AsyncDatabase[Any], execut
         await database.create_collection("made")
 
 
-def test_missing_pymongo() -> None:
-    code = (
-        "import sys; sys.modules['pymongo'] = None\n"
-        "from interceptors.errors import MissingExtraError\n"
-        "try:\n    import interceptors.connectors.pymongo\n"
-        "except MissingExtraError as error:\n    print(error, error.extra)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == f"{MissingExtraError('interceptors.connectors.pymongo', 'pymongo')} pymongo"
+def test_missing_pymongo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pymongo", None)
+    spec = importlib.util.find_spec("interceptors.connectors.pymongo")
+    assert spec is not None
+    assert spec.loader is not None
+    with pytest.raises(MissingExtraError, match=r"pip install 'interceptors\[pymongo\]'") as caught:
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    assert caught.value.extra == "pymongo"
+    assert isinstance(caught.value.__cause__, ImportError)
 
 
 # -- what is hooked ----------------------------------------------------------------------------------------------------
@@ -918,6 +922,15 @@ async def test_a_cursor_has_the_hooks_of_its_first_fetch(things: AsyncCollection
     cursor = things.find()
     mongo.before_execute(lambda ctx: ctx.end(None, ["hooked"]))
     assert await cursor.to_list() == ["hooked"]
+
+
+async def test_an_execute_by_hand(mongo: MongoConnector) -> None:
+    async def call(req: MongoRequest) -> Any:
+        return req.params["filter"]
+
+    mongo.before_execute(lambda ctx: ctx.req.params["filter"].update({"tenant": 1}))
+    mongo.after_execute(lambda ctx: ctx.end(None, [ctx.res]))
+    assert await mongo.execute(MongoRequest("d", "fs.files", "find", {"filter": {}}), call) == [{"tenant": 1}]
 
 
 async def test_two_connectors_of_two_clients(
