@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from pymongo import AsyncMongoClient
+from pymongo import AsyncMongoClient, MongoClient
+from pymongo.errors import PyMongoError
 
 from tests.integration.connectors.mongo_support import Server, no_server
 
@@ -14,7 +15,14 @@ from tests.integration.connectors.mongo_support import Server, no_server
 def mongo_url(request: pytest.FixtureRequest) -> str:
     """The URL in INTERCEPTORS_TEST_MONGODB_URL, or that of a SecantusDB of this session's own."""
     url = os.environ.get("INTERCEPTORS_TEST_MONGODB_URL")
-    return request.getfixturevalue("mongo_own").url if url is None else url
+    if url is None:
+        return request.getfixturevalue("mongo_own").url
+    with MongoClient[Any](url, serverSelectionTimeoutMS=2000) as client:
+        try:
+            client.admin.command("ping")
+        except PyMongoError as error:
+            no_server(f"no MongoDB server at {url} ({error})")
+    return url
 
 
 @pytest.fixture(scope="session")
@@ -35,10 +43,6 @@ def mongo_doomed() -> Iterator[Server]:
 async def mongo_client(mongo_url: str) -> AsyncIterator[AsyncMongoClient[Any]]:
     """A client without hooks."""
     async with AsyncMongoClient[Any](mongo_url, serverSelectionTimeoutMS=5000) as client:
-        try:
-            await client.admin.command("ping")
-        except Exception as error:
-            no_server(f"no MongoDB server at {mongo_url} ({error})")
         yield client
 
 

@@ -147,10 +147,9 @@ async def test_without_hooks_too(things: AsyncCollection[Any], plain: AsyncColle
         lambda c: c.find().remove_option("x"),
         lambda c: c.find()[0],
         lambda c: c.find(cursor_type=9),
-        lambda c: c.find(cursor_type=CursorType.EXHAUST, limit=3),
         lambda c: c.find_raw_batches(3),
     ],
-    ids=map(str, range(15)),
+    ids=map(str, range(14)),
 )
 def test_wrong_options_are_refused_where_they_stand(
     things: AsyncCollection[Any], plain: AsyncCollection[Any], passing: None, wrong: Any
