@@ -111,7 +111,8 @@ class SOAPConnector(Connector[SOAPRequest, Any]):
         """Read a WSDL, from a URL or a file, and connect to it: `connector.client` is a new zeep client over `http`.
 
         The WSDL is fetched with `http` as well, so with its authentication and time-outs, but past its hooks; it is
-        read in a thread. Without `http` the client has one of its own, which `async with connector.client` closes.
+        read in a thread. Without `http` the client has one of its own, with httpx2's time-outs, which
+        `async with connector.client` closes.
         """
         transport = Httpx2Transport(http)
         location = os.fspath(wsdl) if isinstance(wsdl, os.PathLike) else wsdl
@@ -138,9 +139,8 @@ class SOAPConnector(Connector[SOAPRequest, Any]):
         return proxy
 
 
+# No docstring, like zeep's own: it would be that of every operation.
 class HookedOperation(AsyncOperationProxy):
-    """An operation of a service; a call of it is an execute."""
-
     def __init__(self, connector: SOAPConnector, proxy: AsyncServiceProxy, name: str, plain: Mapping[str, Any]) -> None:
         cast("Any", super()).__init__(proxy, name)
         self._name = name

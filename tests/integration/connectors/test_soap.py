@@ -458,7 +458,7 @@ async def test_an_error_observer_maps_the_fault(soap: SOAPConnector, shop: Any, 
 
 
 async def test_an_error_that_is_no_exception(soap: SOAPConnector, shop: Any) -> None:
-    soap.observe("before execute", lambda ctx, next: next({"code": 7}))
+    soap.observe("before execute", lambda ctx, go_on: go_on({"code": 7}))
     with pytest.raises(HookError) as caught:
         await shop.Echo("x")
     assert caught.value.value == {"code": 7}
