@@ -1,5 +1,7 @@
 """The supplier's API, and the hooks around it."""
 
+from typing import Any
+
 from httpx2 import ASGITransport, AsyncClient
 
 from app.errors import SupplierError
@@ -45,5 +47,6 @@ def put_location_into_body(ctx: RESTContext) -> None:
 def refuse_errors(ctx: RESTContext) -> None:
     """The supplier's refusals are no server errors of ours: they go on with the supplier's own words."""
     if ctx.res.status_code >= 400:
-        body: dict[str, str] = ctx.res.body if isinstance(ctx.res.body, dict) else {}
-        raise SupplierError(body.get("message", "The supplier does not answer as agreed."))
+        body: Any = ctx.res.body
+        has_message = isinstance(body, dict) and "message" in body
+        raise SupplierError(body["message"] if has_message else "The supplier does not answer as agreed.")
