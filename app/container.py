@@ -4,6 +4,8 @@ from dependency_injector import containers, providers
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.cache import AnswerCache
+from app.connectors.statements import hook_statements
+from app.connectors.supplier import Supplier
 from app.database import create_engine
 from app.hooks import hooks
 from app.interceptors.caching import CachingInterceptor
@@ -46,6 +48,8 @@ class Container(containers.DeclarativeContainer):
 
     settings = providers.Singleton(Settings.from_environment)
     engine = providers.Singleton(create_engine, settings.provided.database_url)
+    statements = providers.Singleton(hook_statements, engine, settings.provided.slow_query_seconds)
+    supplier = providers.Singleton(Supplier, settings.provided.supplier_url)
     sessions = providers.Singleton(async_sessionmaker[AsyncSession], engine, expire_on_commit=False)
 
     books = providers.Singleton(BookRepository, sessions)

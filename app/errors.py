@@ -33,6 +33,10 @@ class BookExistsError(BookshopError):
         super().__init__(f"{title!r} by {author} is in the catalogue already.")
 
 
+class SupplierError(BookshopError):
+    """The supplier refuses an order, or cannot take it; the message is the supplier's."""
+
+
 class NotSignedInError(BookshopError):
     """The call needs a user, and nobody is signed in."""
 

@@ -10,6 +10,7 @@ from app.container import Container
 from app.controllers.accounts import AccountController
 from app.controllers.books import BookController
 from app.controllers.orders import OrderController
+from app.controllers.reorders import ReorderController
 from app.controllers.stock import StockController
 from app.database import prepare
 from app.health import health
@@ -26,17 +27,19 @@ def create_app(container: Container | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         engine = shop.engine()
+        shop.statements()
         await prepare(engine, shop.sessions())
         try:
             yield
         finally:
+            await shop.supplier().close()
             await engine.dispose()
 
     app = FastAPI(title="Bookshop", description=DESCRIPTION, lifespan=lifespan)
     install(
         app,
         shop.registry(),
-        controllers=[BookController, StockController, OrderController, AccountController],
+        controllers=[BookController, StockController, ReorderController, OrderController, AccountController],
     )
     app.get("/health", tags=["health"])(health)
     app.add_exception_handler(RequestValidationError, refuse_input)

@@ -66,6 +66,15 @@ class Delivery(Schema):
     quantity: Quantity
 
 
+class Reorder(Schema):
+    """What was ordered from the supplier, and where the supplier keeps the order."""
+
+    book_id: int
+    quantity: int
+    days: Annotated[int, Field(description="When it comes")]
+    location: str
+
+
 class NewOrderLine(Schema):
     """What is wanted of one title."""
 

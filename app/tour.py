@@ -44,5 +44,11 @@ def tour(base: str) -> list[Step]:
             "a customer is no clerk", curl("/books/20/deliveries", token=customer, body='{"quantity": 5}'), 403, "clerk"
         ),
         Step("a delivery", curl("/books/20/deliveries", token=clerk, body='{"quantity": 5}'), 201, '"stock":5'),
+        Step(
+            "an order to the supplier",
+            curl("/books/20/reorders", token=clerk, body='{"quantity": 30}'),
+            201,
+            '"location":"/orders/1"',
+        ),
         Step("everything, as a stream", curl("/books/export", token=customer), 200, '"title":"Don Quixote"'),
     ]

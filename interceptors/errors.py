@@ -15,7 +15,10 @@
     |- InvalidPatternError (ValueError)         a pattern of remoting hooks that could never match
     |- InvalidArgumentError (ValueError)        an argument that a hook assigned does not fit the method
     |- HookError (RuntimeError)                 a hook called `next` with something that is no exception
-    `- ForgottenNextError (TimeoutError)        a hook with `next` never called it
+    |- ForgottenNextError (TimeoutError)        a hook with `next` never called it
+    |- UnknownHookError (LookupError)           an event or hook of a name that does not exist
+    |- AlreadyHookedError (RuntimeError)        an engine or client has a connector already
+    `- MissingExtraError (ImportError)          an optional library is not installed
 
     InterceptorWarning (UserWarning)
     |- ForgottenReturnWarning                   a layer lost the result of the layer inside
@@ -31,6 +34,7 @@ from difflib import get_close_matches
 from typing import Any
 
 __all__ = [
+    "AlreadyHookedError",
     "AlreadyInstalledError",
     "DoubleCompletionWarning",
     "ForgottenNextError",
@@ -46,8 +50,10 @@ __all__ = [
     "InvalidInterceptorError",
     "InvalidPatternError",
     "InvalidTargetError",
+    "MissingExtraError",
     "OutsideInvocationError",
     "TargetNotBuiltError",
+    "UnknownHookError",
     "UnknownKeyError",
     "UnreachedInterceptorError",
     "UnreachedRouteWarning",
@@ -167,6 +173,32 @@ class ForgottenNextError(InterceptorError, TimeoutError):
     def __init__(self, message: str, hook: object) -> None:
         super().__init__(message)
         self.hook = hook
+
+
+class UnknownHookError(InterceptorError, LookupError):
+    """There is no hook or event `name`; `nearest` are the names that look alike."""
+
+    def __init__(self, name: str, what: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.nearest: Sequence[str] = get_close_matches(name, sorted(known), n=3, cutoff=0.4)
+        guess = f" Did you mean {' or '.join(map(repr, self.nearest))}?" if self.nearest else ""
+        super().__init__(f"There is no {what} {name!r}.{guess} There are: {', '.join(map(repr, known))}.")
+
+
+class AlreadyHookedError(InterceptorError, RuntimeError):
+    """`client` has a connector already; connectors share hooks through `parent=`."""
+
+    def __init__(self, message: str, client: object) -> None:
+        super().__init__(message)
+        self.client = client
+
+
+class MissingExtraError(InterceptorError, ImportError):
+    """A part of the library needs an optional library; the message names the `pip install`."""
+
+    def __init__(self, module: str, extra: str) -> None:
+        super().__init__(f"{module} needs more libraries: pip install 'interceptors[{extra}]'")
+        self.extra = extra
 
 
 class InterceptorWarning(UserWarning):

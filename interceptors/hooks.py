@@ -8,7 +8,7 @@ Nothing is lost: a signal that comes too late is a `DoubleCompletionWarning` tha
 import inspect
 import math
 import warnings
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from dataclasses import dataclass
 from inspect import Parameter, Signature
 from typing import Any, Literal, final
@@ -18,7 +18,7 @@ import anyio
 from interceptors.errors import DoubleCompletionWarning, ForgottenNextError, HookError, InvalidHookError
 from interceptors.kinds import file_and_line, location, name_of
 
-__all__ = ["Hook", "HookRun", "Signal", "check_timeout", "make_hook"]
+__all__ = ["Hook", "HookRun", "Signal", "as_exception", "check_timeout", "make_hook", "replaced", "run_in_turn"]
 
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -108,11 +108,24 @@ class HookRun:
         self._signal: Signal | None = None
         self._event: anyio.Event | None = None
 
+    @property
+    def is_complete(self) -> bool:
+        """Has it said something that counts?"""
+        return self._signal is not None
+
+    def arguments(self, ctx: Any) -> tuple[Any, ...]:
+        """The arguments of a hook with `(ctx)` or `(ctx, next)`."""
+        return (ctx, self.next)[: self.hook.parameters]
+
     def next(self, error: Any = None, *_ignored: Any) -> Awaitable[None]:
         """The `next` of a hook: notes the decision and runs nothing. A falsy error is success."""
         failed = isinstance(error, Exception) or error  # an exception may be falsy
         self._say(Signal("fail", as_exception(error)) if failed else _NEXT)
         return _NOTED
+
+    def fail(self, error: Any) -> None:
+        """Fail with an error; what is no exception becomes a HookError."""
+        self._say(Signal("fail", as_exception(error)))
 
     def end(self, value: Any) -> None:
         """End the whole event with a value."""
@@ -179,3 +192,38 @@ class HookRun:
 def as_exception(error: Any) -> Exception:
     """What a hook gave to `next` as an exception: anything else is a HookError with it as `.value`."""
     return error if isinstance(error, Exception) else HookError(error)
+
+
+async def run_in_turn(
+    hooks: Iterable[Hook], where: str, next_timeout: float, take_turn: Callable[[HookRun], tuple[Any, ...]]
+) -> Signal | None:
+    """Run the hooks of one event in turn, until one fails or ends it: gives that signal, else None.
+
+    `take_turn` gets each run before it starts, and gives the arguments of its hook.
+    """
+    for hook in hooks:
+        run = HookRun(hook, where, next_timeout)
+        signal = await run.complete(*take_turn(run))
+        if signal.kind != "next":
+            return signal
+    return None
+
+
+def replaced(error: Exception, by: Exception) -> Exception:
+    """The error that an error hook put in the place of `error`, which becomes its cause unless it has one.
+
+    Nor does it if `by` is what `error` came from, as in `raise ctx.error.__cause__`: causes make no circle.
+    """
+    if by.__cause__ is None and not _came_from(error, by):
+        object.__setattr__(by, "__cause__", error)  # also on a frozen dataclass
+    return by
+
+
+def _came_from(error: BaseException | None, origin: Exception) -> bool:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if error is origin:
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False

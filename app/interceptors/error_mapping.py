@@ -12,6 +12,7 @@ ANSWERS: dict[type[errors.BookshopError], tuple[int, str]] = {
     errors.NotFoundError: (status.HTTP_404_NOT_FOUND, "not_found"),
     errors.OutOfStockError: (status.HTTP_409_CONFLICT, "out_of_stock"),
     errors.NameTakenError: (status.HTTP_409_CONFLICT, "name_taken"),
+    errors.SupplierError: (status.HTTP_409_CONFLICT, "supplier"),
     errors.BookExistsError: (status.HTTP_409_CONFLICT, "book_exists"),
 }
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, final, overload
 from weakref import WeakKeyDictionary
 
 from interceptors.context import InvocationContext
-from interceptors.hooks import Hook, HookRun, Signal, check_timeout, make_hook
+from interceptors.hooks import Hook, HookRun, Signal, check_timeout, make_hook, replaced, run_in_turn
 from interceptors.kinds import Next, check_name
 from interceptors.remoting.context import RemotingContext
 from interceptors.remoting.methods import RemoteMethod, method_of
@@ -130,44 +130,34 @@ class RemoteHooks(_Registration):
                 )
 
     async def _call(self, matching: _Matching, remoting: RemotingContext, next: Next) -> Any:
-        ended = await self._event("before", matching.before, remoting)
-        if ended is not None:
-            return ended.value
-        matching.validator.validate(remoting.invocation.args, remoting._assigned)
-        remoting.result = await next()
-        ended = await self._event("after", matching.after, remoting)
-        return remoting.result if ended is None else ended.value
-
-    async def _event(self, when: _When, hooks: list[Hook], remoting: RemotingContext) -> Signal | None:
-        """Run hooks in turn. Gives the signal that ended the event early; raises what a hook failed with."""
-        for hook in hooks:
-            signal = await self._complete(when, hook, remoting)
-            if signal.kind == "fail":
-                raise signal.value
-            if signal.kind == "end":
-                return signal
-        return None
+        signal = await self._event("before", matching.before, remoting)
+        if signal is None:
+            matching.validator.validate(remoting.invocation.args, remoting._assigned)
+            remoting.result = await next()
+            signal = await self._event("after", matching.after, remoting)
+        if signal is None:
+            return remoting.result
+        if signal.kind == "fail":
+            raise signal.value
+        return signal.value
 
     async def _failed(self, matching: _Matching, remoting: RemotingContext, error: Exception) -> Any:
         """Run the error hooks; give the answer of one that settles the error, else raise the error that is left."""
         remoting._fail(error)
-        for hook in matching.after_error:
-            signal = await self._complete("after error", hook, remoting)
-            if signal.kind == "end":
-                return signal.value
-            if signal.kind == "fail":
-                if signal.value is not error and signal.value.__cause__ is None:
-                    object.__setattr__(signal.value, "__cause__", error)  # also on a frozen dataclass
-                error = signal.value
-                break
+        signal = await self._event("after error", matching.after_error, remoting)
+        if signal is not None and signal.kind == "end":
+            return signal.value
+        if signal is not None:
+            error = replaced(error, signal.value)
         mark_status(error)
         raise error
 
-    async def _complete(self, when: _When, hook: Hook, remoting: RemotingContext) -> Signal:
-        run = HookRun(hook, f"{when} {remoting.method_string}", self._next_timeout)
-        remoting._take_turn(run)
-        arguments = (remoting, remoting.result, run.next) if hook.parameters == 3 else (remoting, run.next)
-        return await run.complete(*arguments[: hook.parameters])
+    async def _event(self, when: _When, hooks: list[Hook], remoting: RemotingContext) -> Signal | None:
+        def take_turn(run: HookRun) -> tuple[Any, ...]:
+            remoting._take_turn(run)
+            return (remoting, remoting.result, run.next) if run.hook.parameters == 3 else run.arguments(remoting)
+
+        return await run_in_turn(hooks, f"{when} {remoting.method_string}", self._next_timeout, take_turn)
 
     def _append(self, entry: _Registered) -> None:
         self._registered.append(entry)

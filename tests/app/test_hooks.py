@@ -31,7 +31,9 @@ async def test_a_refused_order_is_logged_and_still_refused(
     with caplog.at_level("WARNING", "bookshop.orders"):
         answer = await client.post("/orders", json={"lines": [{"book_id": 20}]}, headers=customer)
     assert answer.status_code == 409
-    assert [r.getMessage().split(":")[0] for r in caplog.records if r.name == "bookshop.orders"] == ["Order.place failed"]
+    assert [r.getMessage().split(":")[0] for r in caplog.records if r.name == "bookshop.orders"] == [
+        "Order.place failed"
+    ]
 
 
 async def test_hooks_run_inside_authorization(client: AsyncClient, caplog: pytest.LogCaptureFixture):

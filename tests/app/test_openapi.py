@@ -20,6 +20,7 @@ def test_only_what_clients_send_is_documented(app: FastAPI):
         "/books/export",
         "/books/{book_id}",
         "/books/{book_id}/deliveries",
+        "/books/{book_id}/reorders",
         "/books/{book_id}/stock",
         "/health",
         "/orders",

@@ -60,7 +60,7 @@ def test_every_printed_line_works(tmp_path: Path):
     port = free_port()
     with server(tmp_path, "--port", str(port)) as printed:
         steps = tour(f"http://127.0.0.1:{port}")
-        assert 8 <= len(steps) <= 12
+        assert 8 <= len(steps) <= 14
         assert [line for line in printed if line.startswith("curl")] == [step.command for step in steps]
         for step in steps:
             status, text = run(step.command)

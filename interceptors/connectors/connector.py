@@ -1,0 +1,233 @@
+"""Hooks around what is sent to a backend: interceptors outside, LoopBack's observers inside."""
+
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args, overload
+
+from interceptors.chain import Step, fold, function_of
+from interceptors.connectors.context import ConnectorContext
+from interceptors.errors import InvalidInterceptorError, UnknownHookError
+from interceptors.hooks import Hook, HookRun, Signal, check_timeout, make_hook, replaced, run_in_turn
+from interceptors.kinds import Interceptor, InterceptorFunction, Next, check_interceptor, is_provider, location, name_of
+
+__all__ = ["Connector", "Event"]
+
+Req = TypeVar("Req")
+Res = TypeVar("Res")
+F = TypeVar("F", bound=Callable[..., Any])
+I = TypeVar("I", bound=Interceptor)  # noqa: E741 (the contract's name)
+
+Event: TypeAlias = Literal["before execute", "after execute", "after execute error"]
+_EVENTS: tuple[Event, ...] = get_args(Event)
+
+_executing: ContextVar[frozenset["Connector[Any, Any]"]] = ContextVar("interceptors.executing", default=frozenset())
+"""The connectors that execute in this task, or in a task that started it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What is registered on a connector and its parents at one time; the parent's first. An execute keeps to its own."""
+
+    parent: "Hooks | None"
+    interceptors: tuple[InterceptorFunction, ...]
+    observers: dict[Event, tuple[Hook, ...]]
+    run: Step
+    """The interceptors, folded around the observers and the operation."""
+
+    def __bool__(self) -> bool:
+        return bool(self.interceptors or any(self.observers.values()))
+
+
+class Connector(Generic[Req, Res]):
+    """Hooks the calls to one backend. A subclass for a backend calls `execute` around each of them.
+
+    `parent` shares hooks: its run first. `next_timeout`: how many seconds a `def` observer that takes `next` may take to
+    call it; more than 0 (ValueError), `math.inf` is allowed. An interceptor returns the result; an observer completes as
+    in `interceptors.hooks`.
+
+    >>> directory = Connector(name="ldap")
+    >>> entry = await directory.execute(request, send)
+    """
+
+    def __init__(
+        self, *, name: str | None = None, parent: "Connector[Any, Any] | None" = None, next_timeout: float = 30.0
+    ) -> None:
+        self.name = type(self).__name__ if name is None else name
+        self._parent = parent
+        self._next_timeout = check_timeout(next_timeout)
+        self._interceptors: tuple[InterceptorFunction, ...] = ()
+        self._observers: dict[Event, tuple[Hook, ...]] = dict.fromkeys(_EVENTS, ())
+        self._combined: Hooks | None = None  # made anew after every change
+
+    # -- registering ---------------------------------------------------------------------------------------------------
+
+    @overload
+    def observe(self, event: Event) -> Callable[[F], F]: ...
+    @overload
+    def observe(self, event: Event, fn: F) -> F: ...
+    def observe(self, event: Event, fn: Any = ...) -> Any:
+        """Add an observer, by a call or as a decorator; it comes back as it was.
+
+        Raises UnknownHookError for another event, InvalidHookError for what is no hook.
+        """
+        _check_event(event)
+
+        def add(function: F) -> F:
+            self._set_observers(event, (*self._observers[event], make_hook(function, 2)))
+            return function
+
+        return add if fn is ... else add(fn)
+
+    def before_execute(self, fn: F) -> F:
+        """Add an observer that runs before the operation."""
+        return self.observe("before execute", fn)
+
+    def after_execute(self, fn: F) -> F:
+        """Add an observer that runs when the operation has succeeded."""
+        return self.observe("after execute", fn)
+
+    def after_execute_error(self, fn: F) -> F:
+        """Add an observer that runs when the operation has failed."""
+        return self.observe("after execute error", fn)
+
+    def intercept(self, fn: I) -> I:
+        """Add an interceptor around observers and operation. Raises InvalidInterceptorError; keys are not taken here."""
+        check_interceptor(fn)
+        if isinstance(fn, str) or is_provider(fn):
+            raise InvalidInterceptorError(
+                f"{name_of(fn)} ({location(fn)}) can only be resolved by a registry; give the interceptor itself.", fn
+            )
+        self._interceptors = (*self._interceptors, _keeping_result(function_of(fn)))
+        self._combined = None
+        return fn
+
+    def remove_observer(self, event: Event, fn: Any) -> bool:
+        """Remove the first observer that is equal to `fn`; False if there is none. Only own ones."""
+        _check_event(event)
+        hooks = list(self._observers[event])
+        for index, hook in enumerate(hooks):
+            if hook.function == fn:
+                del hooks[index]
+                self._set_observers(event, tuple(hooks))
+                return True
+        return False
+
+    def clear_observers(self, event: Event | None = None) -> None:
+        """Remove the own observers of one event, or of all three."""
+        if event is not None:
+            _check_event(event)
+        for each in _EVENTS if event is None else (event,):
+            self._set_observers(each, ())
+
+    # -- executing -----------------------------------------------------------------------------------------------------
+
+    async def execute(
+        self, req: Req, operation: Callable[[Req], Awaitable[Res]], *, options: dict[str, Any] | None = None
+    ) -> Res:
+        """Run `operation` with its hooks around it, and give the result.
+
+        Without hooks, or while this connector executes in this task already, it is only the operation.
+        """
+        hooks = self._hooks()
+        executing = _executing.get()
+        if not hooks or self in executing:
+            return await operation(req)
+        ctx = ConnectorContext(self, req, {} if options is None else options, hooks, operation)
+        token = _executing.set(executing | {self})
+        try:
+            await hooks.run(ctx)
+        finally:
+            _executing.reset(token)
+        return ctx.res
+
+    @property
+    def is_hooked(self) -> bool:
+        """Would a call be hooked here and now? For connectors that have to decide before they build a request."""
+        return bool(self._hooks()) and self not in _executing.get()
+
+    def take_request(self, ctx: ConnectorContext[Req, Res], value: Any) -> Req:
+        """What `ctx.req = value` stands for. A subclass raises TypeError for what its backend cannot take."""
+        request: Req = value
+        return request
+
+    def take_result(self, ctx: ConnectorContext[Req, Res], value: Any, source: Any = None) -> Res:
+        """What a result value stands for; `source` is what `end` got in front of it: a context or a response.
+
+        A subclass raises TypeError for what its backend cannot take.
+        """
+        result: Res = value
+        return result
+
+    def _set_observers(self, event: Event, hooks: tuple[Hook, ...]) -> None:
+        self._observers = {**self._observers, event: hooks}
+        self._combined = None
+
+    def _hooks(self) -> Hooks:
+        parent = None if self._parent is None else self._parent._hooks()
+        combined = self._combined
+        if combined is None or combined.parent is not parent:
+            interceptors = (*(parent.interceptors if parent else ()), *self._interceptors)
+            combined = self._combined = Hooks(
+                parent,
+                interceptors,
+                {e: (*(parent.observers[e] if parent else ()), *self._observers[e]) for e in _EVENTS},
+                fold(interceptors, _observed),
+            )
+        return combined
+
+    async def _observe(self, ctx: ConnectorContext[Req, Res]) -> Res:
+        """Before observers, the operation, after or error observers."""
+        ctx._fail(None)
+        signal = await self._event("before execute", ctx)
+        if signal is None:
+            try:
+                ctx._put(await ctx._operation(ctx.req))
+            except Exception as error:  # noqa: BLE001 (whatever the backend raises is for the error observers to see)
+                return await self._failed(ctx, error)
+            signal = await self._event("after execute", ctx)
+        if signal is not None and signal.kind == "fail":
+            raise signal.value
+        return ctx.res
+
+    async def _failed(self, ctx: ConnectorContext[Req, Res], error: Exception) -> Res:
+        ctx._fail(error)
+        signal = await self._event("after execute error", ctx)
+        if signal is None:
+            raise error
+        if signal.kind == "fail":
+            raise replaced(error, signal.value)
+        return ctx.res
+
+    async def _event(self, event: Event, ctx: ConnectorContext[Req, Res]) -> Signal | None:
+        def take_turn(run: HookRun) -> tuple[Any, ...]:
+            ctx._take_turn(run)
+            return run.arguments(ctx)
+
+        try:
+            hooks = ctx._hooks.observers[event]
+            return await run_in_turn(hooks, f"{event} of {self.name}", self._next_timeout, take_turn)
+        finally:
+            ctx._take_turn(None)
+
+
+def _observed(ctx: ConnectorContext[Any, Any]) -> Awaitable[Any]:
+    """The innermost step, the same for all connectors: what differs is in the context."""
+    return ctx.connector._observe(ctx)
+
+
+def _check_event(event: str) -> None:
+    if event not in _EVENTS:
+        raise UnknownHookError(event, "connector event", _EVENTS)
+
+
+def _keeping_result(interceptor: InterceptorFunction) -> InterceptorFunction:
+    """What an interceptor returns is a result value, and `next()` of the layer outside gives what `ctx.res` makes of it."""
+
+    async def run(ctx: ConnectorContext[Any, Any], next: Next) -> Any:
+        result = await interceptor(ctx, next)
+        if result is not ctx.res:
+            ctx.res = result
+        return ctx.res
+
+    return run
