@@ -47,6 +47,9 @@ def put_location_into_body(ctx: RESTContext) -> None:
 def refuse_errors(ctx: RESTContext) -> None:
     """The supplier's refusals are no server errors of ours: they go on with the supplier's own words."""
     if ctx.res.status_code >= 400:
-        body: Any = ctx.res.body
-        has_message = isinstance(body, dict) and "message" in body
-        raise SupplierError(body["message"] if has_message else "The supplier does not answer as agreed.")
+        raise SupplierError(_message_of(ctx.res.body) or "The supplier does not answer as agreed.")
+
+
+def _message_of(body: Any) -> str | None:
+    is_object = isinstance(body, dict)
+    return body["message"] if is_object and "message" in body else None
