@@ -51,5 +51,8 @@ def refuse_errors(ctx: RESTContext) -> None:
 
 
 def _message_of(body: Any) -> str | None:
-    is_object = isinstance(body, dict)
-    return body["message"] if is_object and "message" in body else None
+    try:
+        message: str | None = body["message"]
+    except (KeyError, TypeError):  # not even the supplier's errors are as agreed
+        return None
+    return message
