@@ -8,20 +8,26 @@ from fastapi.encoders import jsonable_encoder
 
 from interceptors.status import take_status
 
-__all__ = ["raise_status"]
+__all__ = ["answer_of", "raise_status"]
 
 
 def raise_status(error: Exception, scope: Any) -> None:
-    """Raise the HTTPException that an error stands for, unless the application has a handler for the error itself."""
+    """Raise the HTTPException that an error stands for, if it stands for one."""
+    answer = answer_of(error, scope)
+    if answer is not None:
+        raise answer from error
+
+
+def answer_of(error: Exception, scope: Any) -> HTTPException | None:
+    """The HTTPException that an error stands for; none if the application has a handler for the error itself."""
     found = take_status(error)
-    if found is None:
-        return
     handlers, _ = scope.get("starlette.exception_handlers", ({}, {}))
     bases = type(error).__mro__
-    if not any(base in handlers for base in bases[: bases.index(Exception)]):
-        answer = HTTPException(found[0], "")
-        answer.detail = _jsonable(found[1])  # not in the constructor, which has a text of its own for None
-        raise answer from error
+    if found is None or any(base in handlers for base in bases[: bases.index(Exception)]):
+        return None
+    answer = HTTPException(found[0], "")
+    answer.detail = _jsonable(found[1])  # not in the constructor, which has a text of its own for None
+    return answer
 
 
 def _jsonable(detail: Any) -> Any:

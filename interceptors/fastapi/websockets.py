@@ -11,10 +11,10 @@ from starlette.websockets import WebSocket, WebSocketState
 from interceptors.context import current
 from interceptors.errors import InvalidTargetError
 from interceptors.fastapi.endpoint import Endpoint, mark, route_target
+from interceptors.fastapi.statuses import answer_of
 from interceptors.kinds import is_async, location
 from interceptors.plan import Target
 from interceptors.registry import InterceptorRegistry
-from interceptors.status import take_status
 
 __all__ = ["websocket_endpoint"]
 
@@ -45,11 +45,11 @@ def websocket_endpoint(registry: InterceptorRegistry, target: Target) -> Callabl
         try:
             await plan.run(ctx)
         except Exception as error:
-            reason = _reason(error)
-            if reason is None:
+            answer = error if isinstance(error, HTTPException) else answer_of(error, websocket.scope)
+            if answer is None:
                 raise
             # FastAPI would answer with a response, which a WebSocket cannot send.
-            raise WebSocketException(_POLICY_VIOLATION, reason) from error
+            raise WebSocketException(_POLICY_VIOLATION, _reason(answer.detail)) from error
         finally:
             current.reset(token)
         if websocket.application_state is WebSocketState.CONNECTING:  # a client must not wait for ever
@@ -59,10 +59,6 @@ def websocket_endpoint(registry: InterceptorRegistry, target: Target) -> Callabl
     return mark(endpoint, info, [*visible, *hidden], wraps=True)
 
 
-def _reason(error: Exception) -> str | None:
-    """Why the conversation ends, if it is by an error that HTTP has a status for; at most 123 bytes go over the wire."""
-    found = take_status(error)
-    detail: Any = error.detail if isinstance(error, HTTPException) else None if found is None else found[1]
-    if found is None and not isinstance(error, HTTPException):
-        return None
+def _reason(detail: object) -> str:
+    """At most 123 bytes of it go over the wire."""
     return detail.encode()[:123].decode(errors="ignore") if isinstance(detail, str) else ""
