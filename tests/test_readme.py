@@ -6,11 +6,13 @@ shows before its first section (`### `). Under a chapter's heading `<!-- one pro
 - Line numbers are the README's, in tracebacks, too; the id of a test names the section and its line.
 - A block that begins with a comment `# shop/main.py` is a file of that name; it is written, and imported when used.
 - Functions named `test_*` are called.
-- `<!-- hidden ... -->` is Python that readers do not see.
+- `<!-- hidden ... -->` is Python that readers do not see. `cleanup`, an `AsyncExitStack`, ends what it starts.
+- `await` outside of functions works, as in `python -m asyncio`; a section has one event loop.
 - ```console blocks: `$ python ...` is run, and what it prints has to be what the block shows (`...` stands for anything);
   `make` targets and what `pip install` names have to exist.
 """
 
+import ast
 import asyncio
 import inspect
 import os
@@ -19,6 +21,7 @@ import subprocess
 import sys
 import tomllib
 import traceback
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -26,11 +29,17 @@ from types import ModuleType
 
 import pytest
 
+import interceptors.connectors
+import interceptors.connectors.httpx
+import interceptors.connectors.pymongo
+import interceptors.connectors.sqlalchemy
+import interceptors.connectors.zeep
 import interceptors.errors
 import interceptors.fastapi
 import interceptors.remoting
 import interceptors.testing
 from interceptors import Arguments, InterceptorRegistry, InvocationContext
+from interceptors.connectors import Connector, ConnectorContext
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -110,19 +119,23 @@ def test_section(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         if block.language == "python":
             lines[block.line - 1 : block.line - 1 + block.code.count("\n")] = block.code.splitlines()
     Path(module.__file__).write_text("\n".join(lines), encoding="utf-8")
+    module.cleanup = AsyncExitStack()  # type: ignore[attr-defined]
+    runner = asyncio.Runner()
     try:
         for block in program.blocks:
             if block.language == "python":
-                run_python(block, module)
+                run_python(block, module, runner)
             elif block.language == "console":
                 run_console(block)
     finally:
+        with runner:
+            runner.run(module.cleanup.aclose())
         for name, loaded in list(sys.modules.items()):
             if str(getattr(loaded, "__file__", None) or "").startswith(str(tmp_path)) and loaded is not module:
                 del sys.modules[name]
 
 
-def run_python(block: Block, module: ModuleType) -> None:
+def run_python(block: Block, module: ModuleType, runner: asyncio.Runner) -> None:
     """Run a block, or write it if it is a file."""
     file = _FILE.match(block.code)
     if file:
@@ -132,11 +145,15 @@ def run_python(block: Block, module: ModuleType) -> None:
         return
     known = set(vars(module))
     try:
-        exec(compile("\n" * (block.line - 1) + block.code, str(module.__file__), "exec"), vars(module))
+        source = "\n" * (block.line - 1) + block.code
+        code = compile(source, str(module.__file__), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        result = eval(code, vars(module))
+        if inspect.iscoroutine(result):
+            runner.run(result)
         for name in [name for name in vars(module) if name.startswith("test_") and name not in known]:
             result = vars(module)[name]()
             if inspect.iscoroutine(result):
-                asyncio.run(result)
+                runner.run(result)
     except (Exception, pytest.fail.Exception):
         # pytest would show the whole module, which is mostly empty lines.
         pytest.fail(traceback.format_exc().replace(str(module.__file__), "README.md"), pytrace=False)
@@ -190,6 +207,11 @@ def test_links_lead_somewhere() -> None:
         pytest.param(module.__all__, id=module.__name__)
         for module in (
             interceptors,
+            interceptors.connectors,
+            interceptors.connectors.httpx,
+            interceptors.connectors.pymongo,
+            interceptors.connectors.sqlalchemy,
+            interceptors.connectors.zeep,
             interceptors.errors,
             interceptors.fastapi,
             interceptors.remoting,
@@ -198,7 +220,7 @@ def test_links_lead_somewhere() -> None:
     ]
     + [
         pytest.param([name for name in dir(cls) if not name.startswith("_")], id=cls.__name__)
-        for cls in (Arguments, InterceptorRegistry, InvocationContext)
+        for cls in (Arguments, Connector, ConnectorContext, InterceptorRegistry, InvocationContext)
     ],
 )
 def test_every_public_name_is_described(names: list[str]) -> None:

@@ -156,13 +156,13 @@ class _Stream:
         token = current.set(self._ctx)
         try:
             self._result = await self._run(self._ctx)
-            return self._result
         except Exception as error:
             raise_status(error, self._ctx.request.scope)
             raise
         finally:
             current.reset(token)
             self._variables = {v: value for v, value in copy_context().items() if before.get(v, _UNSET) is not value}
+        return self._result
 
     def _answer(self, response: Response, result: Any) -> Response:
         injected: Response = self._ctx.response

@@ -3,8 +3,11 @@
 import asyncio
 import gc
 import re
+import subprocess
+import sys
 import warnings
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
@@ -27,6 +30,8 @@ from interceptors import (
 )
 from interceptors.testing import make_context
 from tests.unit.helpers import call, on_both_backends, place
+
+ROOT = Path(__file__).parents[2]
 
 
 class Clock:
@@ -739,18 +744,15 @@ async def test_the_four_providers_stay_synchronous() -> None:
         assert await call(target, registry=given(current_user=None), request=Request(user=user)) is user
 
 
-async def test_a_user_that_could_be_awaited_is_given_as_it_is() -> None:
-    """dependency-injector would take it for an asynchronous value, and every later user, too."""
-    future = asyncio.get_running_loop().create_future()
+def test_the_four_providers_are_synchronous_from_the_start() -> None:
+    """In a fresh process, before anything was asked: dependency-injector would decide at the first call, for ever."""
+    script = (
+        "from interceptors import InvocationBindings as bindings\n"
+        "print({name: provider.is_async_mode_disabled() for name, provider in bindings.providers.items()})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
 
-    async def target(
-        user: Annotated[Any, Provide["current_user"]], again: Annotated[Any, Provide[InvocationBindings.current_user]]
-    ) -> Any:
-        return [user, again, InvocationBindings.current_user()]
-
-    for user in (future, "alice"):
-        assert await call(target, request=Request(user=user)) == [user] * 3
-    future.cancel()
+    assert done.stdout.strip() == str(dict.fromkeys(("context", "request", "response", "current_user"), True))
 
 
 async def test_a_user_and_an_asynchronous_dependency_go_together() -> None:

@@ -112,6 +112,19 @@ def test_a_contradiction_names_the_cycle_and_who_demands_what() -> None:
     assert isinstance(caught.value, ValueError)
 
 
+def test_a_contradiction_says_what_after_demands() -> None:
+    """`after=` is told as it was written, with the interceptor that wrote it."""
+    registry = given("auth", "log", log={"after": "auth"})
+
+    with pytest.raises(GroupOrderError) as caught:
+        registry.add_global(recording("late", []), group="auth", after=("log",))
+    assert str(caught.value).splitlines()[1:] == [
+        "  'auth' before 'log': after='auth' of log",
+        "  'log' before 'auth': after='log' of late",
+        "Take one of these demands away.",
+    ]
+
+
 def test_a_longer_cycle_is_shown_without_what_hangs_on_it() -> None:
     """Groups that only wait for the cycle are not part of it."""
     registry = given("a", "b", "c", "d", a={"before": "b"}, b={"before": "c"}, c={"before": "d"})

@@ -61,3 +61,9 @@ async def function(
         "path": request.url.path == "/function",
         "args": ctx.args.names,
     }
+
+
+async def unknown_argument(item: Greeting) -> None: ...
+
+
+async def unknown_result() -> Greeting: ...

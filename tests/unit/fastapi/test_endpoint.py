@@ -135,6 +135,21 @@ def test_postponed_annotations_reach_fastapi() -> None:
     assert client.post("/function", json={}).status_code == 422
 
 
+@pytest.mark.parametrize("handler", [postponed_routes.unknown_argument, postponed_routes.unknown_result])
+def test_a_name_that_does_not_exist_is_fastapis_to_deal_with(handler: Any) -> None:
+    """What cannot be evaluated reaches FastAPI as it was written, in an argument and in the result."""
+    plain, mine = FastAPI(), FastAPI()
+    install(mine, InterceptorRegistry())
+    for app in (plain, mine):
+        app.get("/")(handler)
+    theirs, ours = plain.routes[-1], mine.routes[-1]
+
+    assert ours.response_model == theirs.response_model
+    assert [field.field_info.annotation for field in ours.dependant.query_params] == [
+        field.field_info.annotation for field in theirs.dependant.query_params
+    ]
+
+
 # -- what the layers and the handler get -------------------------------------------------------------------------------
 
 
