@@ -195,13 +195,22 @@ class InvocationContext:
 
     def bound(self, key: str) -> Any:
         """What is bound to a key on this invocation or its request, else MISSING."""
-        if self._bindings is not None and key in self._bindings:
-            return self._bindings[key]
+        bindings = self._bindings
+        if bindings is not None and key in bindings:
+            return bindings[key]
         root = self._root or self
         state = root._request_state
-        if state is None and root._request is not None:
-            state = root._request_state = RequestState.of(root._request, create=False)
-        return MISSING if state is None else state.bindings.get(key, MISSING)
+        if state is None:
+            request = root._request
+            if request is None:
+                return MISSING
+            # A dependency may have bound something before there was an invocation, or a handler in its midst.
+            scope = request.scope if hasattr(request, "scope") else None
+            state = scope.get(_SCOPE_KEY) if type(scope) is dict else RequestState.of(request, create=False)
+            if state is None:
+                return MISSING
+            root._request_state = state
+        return state.bindings.get(key, MISSING)
 
     def bound_keys(self) -> list[str]:
         """The keys that are bound on this invocation or its request."""

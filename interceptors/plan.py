@@ -184,8 +184,19 @@ class Plan:
                 return result
             return finish(ctx, function, args, kwargs)
 
-        plain = finish is None and not target.is_fixed and target.binds and not target.signature.injected
-        return call_method if plain and not target.builds else call
+        def call_by_name(ctx: InvocationContext) -> Awaitable[Any]:
+            # The commonest case on a route.
+            function = locate(ctx)
+            if type(function) is Pending:
+                return _call_later(ctx, function, ((), ctx._keywords), _await)
+            result: Awaitable[Any] = function(**ctx._keywords)
+            return result
+
+        if finish is not None or target.signature.injected:
+            return call
+        if not target.binds:
+            return call if target.arguments.positional_only else call_by_name
+        return call if target.is_fixed or target.builds else call_method
 
     def _locate(self) -> Getter:
         """The function to call: the target itself, or the method of the instance, which is built now or was brought."""

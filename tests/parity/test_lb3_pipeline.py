@@ -467,6 +467,18 @@ async def test_another_error_replaces_it_and_skips_the_rest():
         assert log == ["before 1", "before 2"]
 
 
+async def test_an_error_may_be_unwrapped():
+    """`next(ctx.error.__cause__)`: what the old error came from goes out, and causes make no circle."""
+    hooks = RemoteHooks()
+    hooks.after_remote_error("**", lambda ctx, next: next(ctx.error.__cause__))
+    inner, wrapping = KeyError("inner"), RuntimeError("wrapping")
+    wrapping.__cause__ = inner
+    with pytest.raises(KeyError) as caught:
+        await call(hooks, raises=wrapping)
+    assert caught.value is inner
+    assert inner.__cause__ is None
+
+
 async def test_error_hooks_do_not_start_the_error_hooks():
     """They run once."""
     hooks, log = RemoteHooks(), []

@@ -14,6 +14,7 @@ from interceptors.errors import (
     InterceptorWarning,
     InvalidInterceptorError,
     InvalidTargetError,
+    UnknownHookError,
     UnknownKeyError,
     UnreachedInterceptorError,
 )
@@ -40,9 +41,10 @@ def test_the_module_docstring_draws_the_tree() -> None:
 
 @pytest.mark.parametrize("cls", [cls for cls in CLASSES if issubclass(cls, InterceptorError)])
 def test_every_error_is_a_builtin_too(cls: type) -> None:
-    """Each error but their base is also a TypeError, LookupError, ValueError, RuntimeError or TimeoutError."""
-    fitting = (TypeError, LookupError, ValueError, RuntimeError, TimeoutError, ImportError)
-    assert (cls is InterceptorError) is not issubclass(cls, fitting)
+    """Each error but their base is also the builtin exception that fits, a TypeError or a LookupError for example."""
+    general = (object, BaseException, Exception)
+    fitting = [base for base in cls.__mro__ if base.__module__ == "builtins" and base not in general]
+    assert (cls is InterceptorError) is (fitting == [])
 
 
 @pytest.mark.parametrize("cls", [cls for cls in CLASSES if issubclass(cls, InterceptorWarning)])
@@ -83,3 +85,15 @@ def test_an_unknown_key_guesses_nothing_where_nothing_looks_alike() -> None:
     error = UnknownKeyError("cache", "someone", ["zzz"], "Bind it.")
 
     assert (list(error.nearest), str(error)) == ([], "No key 'cache' is bound (asked for by someone). Bind it.")
+
+
+def test_an_unknown_hook_names_what_there_is() -> None:
+    """The message of an UnknownHookError has the name, what looks alike, and all that there are."""
+    error = UnknownHookError("befor execute", "event", ["before execute", "after execute"])
+
+    assert (error.name, error.nearest[0]) == ("befor execute", "before execute")
+    assert str(error) == (
+        "There is no event 'befor execute'. Did you mean 'before execute' or 'after execute'? There are: "
+        "'before execute', 'after execute'."
+    )
+    assert str(UnknownHookError("x", "hook", ["loaded"])) == "There is no hook 'x'. There are: 'loaded'."

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from interceptors.errors import DoubleCompletionWarning, ForgottenNextError, HookError, InvalidHookError
-from interceptors.hooks import Hook, HookRun, Signal, check_timeout, make_hook
+from interceptors.hooks import Hook, HookRun, Signal, as_exception, check_timeout, make_hook, replaced, run_in_turn
 from tests.unit.helpers import on_both_backends, place
 from tests.unit.remoting.support import texts, warned
 
@@ -600,3 +600,110 @@ async def test_awaiting_next_is_a_matter_of_taste() -> None:
         return noted
 
     assert await completed(run_of(returning)) == Signal("next")
+
+
+# -- what remoting and connectors build on it --------------------------------------------------------------------------
+
+
+@on_both_backends
+async def test_a_run_knows_whether_it_is_complete() -> None:
+    """From the first signal on, or from the end of the hook."""
+    seen = []
+
+    def hook(ctx: Any, next: Any) -> None:
+        seen.append(run.is_complete)
+        next()
+        seen.append(run.is_complete)
+
+    run = run_of(hook)
+    await completed(run)
+    assert seen == [False, True]
+    silent = run_of(lambda ctx: None)
+    assert not silent.is_complete
+    await completed(silent)
+    assert silent.is_complete
+
+
+def test_a_run_gives_the_arguments_of_its_hook() -> None:
+    """`(ctx)` or `(ctx, next)`."""
+    assert run_of(one).arguments(CTX) == (CTX,)
+    run = run_of(two)
+    assert run.arguments(CTX) == (CTX, run.next)
+
+
+@on_both_backends
+async def test_a_run_may_be_failed_from_outside() -> None:
+    """As by `ctx.end(error)` of a connector; what is no exception becomes a HookError, and only the first counts."""
+    error = ValueError("no")
+    run = run_of(lambda ctx: run.fail(error))
+    assert await completed(run) == Signal("fail", error)
+    other = run_of(lambda ctx: other.fail("text"))
+    signal = await completed(other)
+    assert (signal.kind, type(signal.value), str(signal.value)) == ("fail", HookError, "text")
+    with warned() as caught:
+        run.fail(error)
+    assert len(caught) == 1
+
+
+def test_what_is_no_exception_becomes_a_hook_error() -> None:
+    """With the value; an exception stays itself."""
+    error = ValueError("no")
+    assert as_exception(error) is error
+    for value in ("text", KeyboardInterrupt()):
+        made = as_exception(value)
+        assert isinstance(made, HookError)
+        assert made.value is value
+
+
+@pytest.mark.parametrize(("stops_at", "signal"), [(None, None), (1, Signal("end", "answer"))])
+@on_both_backends
+async def test_hooks_run_in_turn_until_one_ends_or_fails(stops_at: int | None, signal: Signal | None) -> None:
+    """Each gets its turn, and then its arguments."""
+    log: list[str] = []
+
+    def hook_of(number: int) -> Hook:
+        async def hook(ctx: Any, next: Any) -> None:
+            log.append(f"hook {number} {ctx}")
+            await anyio.sleep(0)
+            if number == stops_at:
+                runs[-1].end("answer")
+
+        return make_hook(hook, 2)
+
+    runs: list[HookRun] = []
+
+    def take_turn(run: HookRun) -> tuple[Any, ...]:
+        log.append("turn")
+        runs.append(run)
+        return run.arguments("ctx")
+
+    assert await run_in_turn([hook_of(0), hook_of(1), hook_of(2)], "before X", 1, take_turn) == signal
+    ran = 3 if stops_at is None else 2
+    assert log == [entry for number in range(ran) for entry in ("turn", f"hook {number} ctx")]
+    error = ValueError("no")
+    failing = make_hook(lambda ctx, next: next(error), 2)
+    assert await run_in_turn([failing, hook_of(0)], "before X", 1, take_turn) == Signal("fail", error)
+    assert log[-1] == "turn"
+
+
+def test_the_error_that_is_replaced_becomes_the_cause() -> None:
+    """Unless the new one has a cause, or the old one came from it: causes make no circle."""
+    old, new = ValueError("old"), ValueError("new")
+    assert replaced(old, new) is new
+    assert new.__cause__ is old
+
+    caused, cause = ValueError("new"), KeyError("cause")
+    caused.__cause__ = cause
+    assert replaced(old, caused).__cause__ is cause
+    assert replaced(old, old).__cause__ is None
+
+    root, middle, top = ValueError("root"), ValueError("middle"), ValueError("top")
+    middle.__context__, top.__cause__ = root, middle
+    for inner in (root, middle):
+        assert replaced(top, inner) is inner
+        assert inner.__cause__ is None
+
+    first, second = ValueError("first"), ValueError("second")
+    first.__cause__, second.__cause__ = second, first  # a circle of somebody else's
+    apart = ValueError("apart")
+    assert replaced(first, apart).__cause__ is first

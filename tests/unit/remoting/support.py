@@ -49,12 +49,3 @@ def warned() -> Generator[list[warnings.WarningMessage]]:
 def texts(caught: list[warnings.WarningMessage]) -> list[str]:
     """What was warned."""
     return [str(warning.message) for warning in caught]
-
-
-def error_of(function: Callable[[], Any]) -> BaseException:
-    """The error that a call raises."""
-    try:
-        function()
-    except BaseException as error:
-        return error
-    raise AssertionError("nothing was raised")
