@@ -159,8 +159,9 @@ class RESTRequest(_Message):
     def url(self, value: Any) -> None:
         if self._connector is not None:
             value = self._connector._library.URL(value)
-            if value.is_relative_url:
-                value = self._connector.client.build_request("GET", value).url
+            base = self._connector.client.base_url  # ends with a slash
+            if value.is_relative_url and base.is_absolute_url:
+                value = base.copy_with(raw_path=base.raw_path + value.raw_path.lstrip(b"/"))
         self._url = value
 
     def _bind(self, connector: "RESTConnector", source: Any = None) -> None:

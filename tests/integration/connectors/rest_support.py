@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -19,6 +20,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients: to load the certificates for each takes longer than a test."""
 ALL = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -82,6 +85,7 @@ async def chunks(request: Request) -> Response:
     async def lines() -> AsyncIterator[bytes]:
         for number in range(int(request.query_params.get("count", "3"))):
             yield f"line {number}\n".encode()
+            await asyncio.sleep(0.001)  # so that the server sees that the client is gone
 
     return StreamingResponse(lines(), media_type="text/plain")
 
@@ -140,7 +144,7 @@ def library(request: Any) -> Any:
 @pytest.fixture
 async def client(library: Any, url: str) -> AsyncIterator[Any]:
     """A client that every test leaves usable, with each connection given back."""
-    async with library.AsyncClient(base_url=url) as client:
+    async with library.AsyncClient(base_url=url, verify=NO_TLS) as client:
         yield client
         await assert_usable(client)
 

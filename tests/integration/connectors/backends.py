@@ -1,0 +1,218 @@
+"""One adapter for each backend, so that the same tests run over all connectors. Add yours to `BACKENDS`.
+
+Each backend answers a question with the same text. An adapter says how to ask, and how a hook reads and writes that
+question and that answer.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import httpx2
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from interceptors.connectors import Connector
+from interceptors.connectors.httpx import RESTConnector, RESTRequest
+from interceptors.connectors.sqlalchemy import SQLConnector, SQLRequest, SQLResult
+
+__all__ = ["BACKENDS", "Backend"]
+
+
+class Backend:
+    """What the tests need of a backend. `asked` notes every question that has reached it."""
+
+    connector: Connector[Any, Any]
+    falsy: list[tuple[Any, Any]]
+    """Falsy result values, and what `ask` gives for each."""
+
+    def __init__(self, connector: Connector[Any, Any]) -> None:
+        self.connector = connector
+        self.asked: list[str] = []
+
+    async def ask(self, question: str) -> Any:
+        """One call of the application; gives the answer."""
+        raise NotImplementedError
+
+    async def fail(self) -> Any:
+        """One call that the backend cannot answer."""
+        raise NotImplementedError
+
+    def question(self, req: Any) -> str:
+        """The question in `ctx.req`."""
+        raise NotImplementedError
+
+    def edit_question(self, req: Any, question: str) -> None:
+        """Change `ctx.req` in place."""
+        raise NotImplementedError
+
+    def request(self, req: Any, question: str) -> Any:
+        """Another request, for `ctx.req = ...`."""
+        raise NotImplementedError
+
+    def answer(self, res: Any) -> Any:
+        """The answer in `ctx.res`."""
+        raise NotImplementedError
+
+    def edit_answer(self, res: Any, answer: str) -> None:
+        """Change `ctx.res` in place."""
+        raise NotImplementedError
+
+    def result(self, answer: str) -> Any:
+        """A result value, for `ctx.res = ...` and `ctx.end(None, ...)`."""
+        raise NotImplementedError
+
+
+# -- a connector of one's own ------------------------------------------------------------------------------------------
+
+
+class Neutral(Backend):
+    falsy = [(value, value) for value in ({}, [], "", 0, False, None)]
+
+    async def ask(self, question: str) -> Any:
+        async def operation(req: dict[str, str]) -> dict[str, str]:
+            self.asked.append(req["question"])
+            return {"answer": req["question"]}
+
+        res = await self.connector.execute({"question": question}, operation)
+        return res["answer"] if res else res
+
+    async def fail(self) -> Any:
+        async def operation(req: Any) -> Any:
+            raise LookupError(req)
+
+        return await self.connector.execute("what?", operation)
+
+    def question(self, req: Any) -> str:
+        return req["question"]
+
+    def edit_question(self, req: Any, question: str) -> None:
+        req["question"] = question
+
+    def request(self, req: Any, question: str) -> Any:
+        return {"question": question}
+
+    def answer(self, res: Any) -> Any:
+        return res["answer"]
+
+    def edit_answer(self, res: Any, answer: str) -> None:
+        res["answer"] = answer
+
+    def result(self, answer: str) -> Any:
+        return {"answer": answer}
+
+
+@asynccontextmanager
+async def neutral() -> AsyncIterator[Backend]:
+    """`Connector` itself."""
+    yield Neutral(Connector())
+
+
+# -- REST --------------------------------------------------------------------------------------------------------------
+
+
+class REST(Backend):
+    connector: RESTConnector
+    falsy = [(value, value) for value in ({}, [], "", 0, False, None)]
+
+    async def ask(self, question: str) -> Any:
+        answer = (await self.connector.client.post("/", json={"text": question})).json()
+        return answer["text"] if answer else answer
+
+    async def fail(self) -> Any:
+        return await self.connector.client.get("unknown://x")
+
+    def question(self, req: Any) -> str:
+        return req.body["text"]
+
+    def edit_question(self, req: Any, question: str) -> None:
+        req.body["text"] = question
+
+    def request(self, req: Any, question: str) -> Any:
+        return RESTRequest(req.method, req.url, headers=req.headers, body={"text": question})
+
+    def answer(self, res: Any) -> Any:
+        return res.body["text"]
+
+    def edit_answer(self, res: Any, answer: str) -> None:
+        res.body["text"] = answer
+
+    def result(self, answer: str) -> Any:
+        return {"text": answer}
+
+
+@asynccontextmanager
+async def rest() -> AsyncIterator[Backend]:
+    """`RESTConnector`; its own tests use a real server."""
+
+    async def echo(request: Request) -> Response:
+        content = await request.json()
+        backend.asked.append(content["text"])
+        return JSONResponse(content)
+
+    app = Starlette(routes=[Route("/", echo, methods=["POST"])])
+    mounts = {"http://": httpx2.ASGITransport(app)}
+    async with httpx2.AsyncClient(base_url="http://test", mounts=mounts, verify=False) as client:
+        backend = REST(RESTConnector(client))
+        yield backend
+
+
+# -- SQL ---------------------------------------------------------------------------------------------------------------
+
+
+class SQL(Backend):
+    connector: SQLConnector
+    falsy = [([], None), (None, None)]
+
+    async def ask(self, question: str) -> Any:
+        async with self.connector.engine.connect() as connection:
+            return (await connection.execute(text("SELECT :question || '' AS answer"), {"question": question})).scalar()
+
+    async def fail(self) -> Any:
+        async with self.connector.engine.connect() as connection:
+            return await connection.execute(text("SELECT what"))
+
+    def question(self, req: Any) -> str:
+        return req.params[0]
+
+    def edit_question(self, req: Any, question: str) -> None:
+        req.params[0] = question
+
+    def request(self, req: Any, question: str) -> Any:
+        return SQLRequest(req.sql, [question])
+
+    def answer(self, res: Any) -> Any:
+        return res.rows[0][0]
+
+    def edit_answer(self, res: Any, answer: str) -> None:
+        res.rows[0] = (answer,)
+
+    def result(self, answer: str) -> Any:
+        return SQLResult(["answer"], [(answer,)])
+
+
+@asynccontextmanager
+async def sql() -> AsyncIterator[Backend]:
+    """`SQLConnector` on SQLite; its own tests use the other servers, too."""
+    engine = create_async_engine("sqlite+aiosqlite://", poolclass=NullPool)
+    backend = SQL(SQLConnector(engine))
+    statements = engine.sync_engine.dialect
+    execute = statements.do_execute
+
+    def do_execute(cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
+        backend.asked.extend(parameters)
+        execute(cursor, statement, parameters, context)
+
+    statements.do_execute = do_execute  # type: ignore[method-assign]
+    try:
+        yield backend
+    finally:
+        await engine.dispose()
+
+
+BACKENDS: list[Callable[[], AbstractAsyncContextManager[Backend]]] = [neutral, rest, sql]
