@@ -58,13 +58,17 @@ class RequestState:
     @staticmethod
     def of(request: Any, *, create: bool = True) -> "RequestState | None":
         """The state of a request, or None for what has no ASGI scope (or, unless `create`, no state yet)."""
-        scope: MutableMapping[str, Any] | None = getattr(request, "scope", None)
-        if not isinstance(scope, MutableMapping):
+        scope: Any = getattr(request, "scope", None)
+        if not _is_mapping(scope):
             return None
         if create:
             scope.setdefault(_SCOPE_KEY, RequestState())
         state: RequestState | None = scope.get(_SCOPE_KEY)
         return state
+
+
+def _is_mapping(scope: object) -> bool:
+    return type(scope) is dict or isinstance(scope, MutableMapping)  # the first test is the quick one
 
 
 class InvocationPlan(Protocol):
@@ -174,8 +178,8 @@ class InvocationContext:
             if state.lock is None:
                 state.lock = anyio.Lock()
             async with state.lock:
-                if state.user is MISSING:
-                    state.user = await self._plan.user(self.request)
+                user = state.user
+                state.user = await self._plan.user(self.request) if user is MISSING else user
         return state.bindings.get("current_user", state.user)
 
     def user_at_once(self) -> Any:
@@ -205,8 +209,7 @@ class InvocationContext:
             if request is None:
                 return MISSING
             # A dependency may have bound something before there was an invocation, or a handler in its midst.
-            scope = request.scope if hasattr(request, "scope") else None
-            state = scope.get(_SCOPE_KEY) if type(scope) is dict else RequestState.of(request, create=False)
+            state = RequestState.of(request, create=False)
             if state is None:
                 return MISSING
             root._request_state = state

@@ -79,6 +79,7 @@ class Injector:
             raise TypeError(f"`container` is the class {container.__name__}; give an instance: {container.__name__}()")
         self.container = container
         self._current_user = current_user
+        self._constructors: dict[type, tuple[Getter, bool]] = {}
         self._map: Any = None if container is None else wiring.ProvidersMap(container)
 
     # -- keys ----------------------------------------------------------------------------------------------------------
@@ -143,11 +144,15 @@ class Injector:
 
         Raises InjectionError for a parameter that nothing will give.
         """
-        signature = read_constructor(cls)
-        for parameter in signature.visible:
-            self._check_not_injected(cls, role, parameter)
-        getters = self.getters(signature.injected, f"{cls.__qualname__}.__init__", cls)
-        return (_builder(cls, getters) if getters else lambda ctx: cls()), bool(getters)
+        found = self._constructors.get(cls)
+        if found is None:
+            signature = read_constructor(cls)
+            for parameter in signature.visible:
+                self._check_not_injected(cls, role, parameter)
+            getters = self.getters(signature.injected, f"{cls.__qualname__}.__init__", cls)
+            build: Getter = _builder(cls, getters) if getters else lambda ctx: cls()
+            found = self._constructors[cls] = build, bool(getters)
+        return found
 
     def getters(self, injected: list[InjectedParameter], owner: str, where: object) -> list[tuple[str, Getter]]:
         """One getter for each injected parameter."""

@@ -89,9 +89,8 @@ def create_router(cls: type, registry: InterceptorRegistry, provider: Any = None
     added = list(controller_routes(cls, registry, provider))
 
     def check() -> None:
-        for _, function in added:
-            if (endpoint := endpoint_of(function)) is not None:
-                endpoint.plan()
+        for endpoint in filter(None, (endpoint_of(function) for _, function in added)):
+            endpoint.plan()
 
     check_in_lifespan(router, check)
     for record, endpoint in added:

@@ -22,7 +22,7 @@ def test_the_chains_are_those_of_the_lock_file():
     assert result.stdout.endswith(" routes, 0 problems\n")
 
 
-LESS = '''
+LESS = """
 from app.container import Container
 from app.interceptors.authorization import authorize
 from app.main import create_app
@@ -30,7 +30,7 @@ from app.main import create_app
 container = Container()
 container.registry().remove_global(authorize)
 app = create_app(container)
-'''
+"""
 
 
 def test_a_layer_that_is_gone_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
