@@ -19,7 +19,7 @@ try:
 except ImportError:
     from asyncio import new_event_loop
 
-__all__ = ["SCOPE", "receive", "rows", "rows_of", "subjects"]
+__all__ = ["SCOPE", "new_event_loop", "receive", "rows", "rows_of", "subjects", "work"]
 
 TITLE = "http"
 FULL, QUICK = Effort(41, 0.025), Effort(9, 0.012)
@@ -60,7 +60,7 @@ def subjects() -> dict[str, Work]:
         answer = loop.run_until_complete(_answer(build(count, ran)))
         if answer != _EXPECTED or len(ran) != count:
             raise AssertionError(f"{name}: {answer}, {len(ran)} layers")
-    return {name: _work(loop, build(count, None)) for name, (count, build) in _APPLICATIONS.items()}
+    return {name: work(loop, build(count, None)) for name, (count, build) in _APPLICATIONS.items()}
 
 
 def rows_of(figures: Mapping[str, Series], unit: str) -> list[Row]:
@@ -302,7 +302,9 @@ async def _answer(app: FastAPI) -> tuple[int, bytes]:
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
 
 
-def _work(loop: asyncio.AbstractEventLoop, app: FastAPI) -> Work:
+def work(loop: asyncio.AbstractEventLoop, app: FastAPI) -> Work:
+    """Requests, one after the other."""
+
     async def send(message: Any) -> None:
         """A server writes here."""
 
