@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx2
 import pytest
 
 from interceptors.connectors.httpx import RESTConnector, RESTContext, RESTRequest
@@ -49,9 +50,8 @@ async def test_request_send_and_stream_are_one_execute_each(client: Any, library
     assert log == ["before PUT /x", "after 200", "before GET /y", "after 200"] + ["before GET /chunks", "after 200"] * 2
 
 
+@pytest.mark.parametrize("library", [httpx2], ids=["httpx2"], indirect=True)  # httpx has none
 async def test_server_sent_events(client: Any) -> None:
-    if not hasattr(client, "sse"):
-        pytest.skip("only httpx2 has them")
     log = log_of(RESTConnector(client))
     async with client.sse("/events") as source:
         assert [event.data async for event in source] == ["one", "two"]

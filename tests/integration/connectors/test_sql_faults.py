@@ -20,6 +20,9 @@ WHO = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT CONNECTION_ID()
 KILL = {"postgresql": "SELECT pg_terminate_backend({})", "mysql": "KILL {}"}
 
 
+WITH_A_BACKEND = pytest.mark.parametrize("database", list(KILL), indirect=True)  # SQLite has none
+
+
 class Boom(Exception):
     pass
 
@@ -51,10 +54,9 @@ async def killed(database: Database, connection: Any) -> Any:
         await killing
 
 
+@WITH_A_BACKEND
 @pytest.mark.parametrize("how", ["as it is", "mapped", "interceptor"])
 async def test_a_backend_killed_while_a_statement_runs(database: Database, db: SQLConnector, how: str) -> None:
-    if database.name == "sqlite":
-        pytest.skip("sqlite has no backend")
     errors: list[Any] = []
     boom = Boom()
 
@@ -84,10 +86,9 @@ async def test_a_backend_killed_while_a_statement_runs(database: Database, db: S
     await database.assert_healthy()
 
 
+@WITH_A_BACKEND
 @pytest.mark.parametrize("how", ["recover", "retry"])
 async def test_a_lost_connection_is_discarded_whatever_hooks_do(database: Database, db: SQLConnector, how: str) -> None:
-    if database.name == "sqlite":
-        pytest.skip("sqlite has no backend")
     tries: list[Any] = []
 
     @db.intercept
@@ -235,9 +236,8 @@ async def test_a_time_out_in_a_hook_leaves_the_connection(database: Database) ->
     await database.assert_healthy()
 
 
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)  # of these drivers only asyncpg has one
 async def test_a_drivers_own_time_out(database: Database) -> None:
-    if database.name != "postgresql":
-        pytest.skip("of these drivers only asyncpg has one")
     engine = database.another_engine(connect_args={"command_timeout": 0.2})
     db = SQLConnector(engine)
     errors: list[Any] = []
