@@ -4,11 +4,16 @@ Each backend answers a question with the same text. An adapter says how to ask, 
 question and that answer.
 """
 
+import atexit
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from typing import Any
 
 import httpx2
+from pymongo import AsyncMongoClient
+from pymongo.monitoring import CommandListener
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
@@ -19,7 +24,10 @@ from starlette.routing import Route
 
 from interceptors.connectors import Connector
 from interceptors.connectors.httpx import RESTConnector, RESTRequest
+from interceptors.connectors.pymongo import MongoConnector, MongoRequest
 from interceptors.connectors.sqlalchemy import SQLConnector, SQLRequest, SQLResult
+from interceptors.connectors.zeep import SOAPConnector, SOAPRequest
+from tests.integration.connectors import mongo_support, soap_support
 
 __all__ = ["BACKENDS", "Backend"]
 
@@ -215,4 +223,155 @@ async def sql() -> AsyncIterator[Backend]:
         await engine.dispose()
 
 
-BACKENDS: list[Callable[[], AbstractAsyncContextManager[Backend]]] = [neutral, rest, sql]
+# -- MongoDB -----------------------------------------------------------------------------------------------------------
+
+
+class Asked(CommandListener):
+    """Notes what is really sent."""
+
+    def __init__(self, asked: list[str]) -> None:
+        self._asked = asked
+
+    def started(self, event: Any) -> None:
+        if event.command_name == "findAndModify":
+            self._asked.append(event.command["query"].get("_id"))
+
+    def succeeded(self, event: Any) -> None:
+        """Of no interest."""
+
+    def failed(self, event: Any) -> None:
+        """Of no interest."""
+
+
+class Mongo(Backend):
+    connector: MongoConnector
+    falsy = [(value, value) for value in ({}, [], "", 0, False, None)]
+
+    def collection(self) -> Any:
+        return self.connector.client["interceptors_all_connectors"]["questions"]
+
+    async def ask(self, question: str) -> Any:
+        document = await self.collection().find_one_and_update(
+            {"_id": question}, {"$set": {"asked": True}}, upsert=True, return_document=True
+        )
+        return document["_id"] if document else document
+
+    async def fail(self) -> Any:
+        return await self.collection().find_one_and_update({"$what": 1}, {"$set": {"asked": True}})
+
+    def question(self, req: Any) -> str:
+        return req.params["filter"]["_id"]
+
+    def edit_question(self, req: Any, question: str) -> None:
+        req.params["filter"]["_id"] = question
+
+    def request(self, req: Any, question: str) -> Any:
+        params = {**dict(req.params.items()), "filter": {"_id": question}}
+        return MongoRequest(req.database, req.collection, req.command, params)
+
+    def answer(self, res: Any) -> Any:
+        return res["_id"]
+
+    def edit_answer(self, res: Any, answer: str) -> None:
+        res["_id"] = answer
+
+    def result(self, answer: str) -> Any:
+        return {"_id": answer}
+
+
+@cache
+def mongo_url() -> str:
+    """The URL in INTERCEPTORS_TEST_MONGODB_URL, or that of a server of this process's own."""
+    if url := os.environ.get("INTERCEPTORS_TEST_MONGODB_URL"):
+        return url
+    server = mongo_support.Server()
+    if not server.is_installed:
+        mongo_support.no_server("SecantusDB is not installed")
+    server.start()
+    atexit.register(server.kill)
+    return server.url
+
+
+@asynccontextmanager
+async def mongo() -> AsyncIterator[Backend]:
+    """`MongoConnector`."""
+    asked: list[str] = []
+    async with AsyncMongoClient[Any](mongo_url(), event_listeners=[Asked(asked)]) as client:
+        backend = Mongo(MongoConnector(client))
+        backend.asked = asked
+        yield backend
+
+
+# -- SOAP --------------------------------------------------------------------------------------------------------------
+
+
+class SOAP(Backend):
+    connector: SOAPConnector
+    falsy = [(value, value) for value in ({}, [], "", 0, False, None)]
+
+    async def ask(self, question: str) -> Any:
+        order = await self.connector.client.service.Order(customer=question, lines=[{"article": "pen", "quantity": 1}])
+        return order["customer"] if order else order
+
+    async def fail(self) -> Any:
+        return await self.connector.client.service.Divide(a=1, b=0)
+
+    def question(self, req: Any) -> str:
+        return req.kwargs["customer"]
+
+    def edit_question(self, req: Any, question: str) -> None:
+        req.kwargs["customer"] = question
+
+    def request(self, req: Any, question: str) -> Any:
+        return SOAPRequest(req.operation, req.args, {**req.kwargs, "customer": question}, req.headers)
+
+    def answer(self, res: Any) -> Any:
+        return res["customer"]
+
+    def edit_answer(self, res: Any, answer: str) -> None:
+        res["customer"] = answer
+
+    def result(self, answer: str) -> Any:
+        return {"customer": answer}
+
+
+class Arrived(list[str]):
+    """The customers of the orders that have arrived at the server, asked for when they are compared."""
+
+    def __init__(self, server: soap_support.Server) -> None:
+        super().__init__()
+        self._server = server
+
+    def __eq__(self, other: object) -> bool:
+        self.extend(call["args"].get("customer") for call in self._server.seen())
+        return super().__eq__(other)
+
+    def __iter__(self) -> Any:
+        self.extend(call["args"].get("customer") for call in self._server.seen())
+        return super().__iter__()
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@cache
+def soap_server() -> soap_support.Server:
+    """A server of this process's own."""
+    server = soap_support.Server()
+    server.start()
+    atexit.register(server.kill)
+    return server
+
+
+@asynccontextmanager
+async def soap() -> AsyncIterator[Backend]:
+    """`SOAPConnector`."""
+    server = soap_server()
+    server.seen()
+    connector = await SOAPConnector.load(server.wsdl)
+    async with connector.client:
+        backend = SOAP(connector)
+        backend.asked = Arrived(server)
+        yield backend
+
+
+BACKENDS: list[Callable[[], AbstractAsyncContextManager[Backend]]] = [neutral, rest, sql, mongo, soap]
