@@ -614,8 +614,12 @@ def _hooked(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     async def call(self: "HookedDatabase | HookedCollection", *args: Any, **kwargs: Any) -> Any:
         database = self if isinstance(self, HookedDatabase) else self.database
-        if not _connector_of(database).is_hooked:
-            return await _plain(self, name)(*args, **kwargs)
+        connector = _connector_of(database)
+        if not connector.is_hooked:
+            if name != "find_one":
+                return await _plain(self, name)(*args, **kwargs)
+            with _unhooked(connector):  # it uses `find`, whose cursor would be made ready for hooks
+                return await _plain(self, name)(*args, **kwargs)
         call = Call(self, name)
         result = await call.run(_with_filter(name, spec.bind(args, kwargs)))
         return call.as_cursor(result) if name in _WITH_CURSOR else result
