@@ -5,7 +5,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from inspect import Parameter
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, cast
 
 import anyio
 
@@ -56,14 +56,14 @@ class RequestState:
         self.lock: anyio.Lock | None = None
 
     @staticmethod
-    def of(request: Any, *, create: bool = True) -> "RequestState | None":
-        """The state of a request, or None for what has no ASGI scope (or, unless `create`, no state yet)."""
+    def of(request: Any) -> "RequestState | None":
+        """The state of a request, made if there is none; None for what has no ASGI scope."""
         scope: Any = getattr(request, "scope", None)
         if not _is_mapping(scope):
             return None
-        if create:
-            scope.setdefault(_SCOPE_KEY, RequestState())
         state: RequestState | None = scope.get(_SCOPE_KEY)
+        if state is None:
+            state = scope[_SCOPE_KEY] = RequestState()
         return state
 
 
@@ -209,7 +209,8 @@ class InvocationContext:
             if request is None:
                 return MISSING
             # A dependency may have bound something before there was an invocation, or a handler in its midst.
-            state = RequestState.of(request, create=False)
+            scope: Any = getattr(request, "scope", None)
+            state = cast("RequestState | None", scope.get(_SCOPE_KEY) if _is_mapping(scope) else None)
             if state is None:
                 return MISSING
             root._request_state = state

@@ -223,14 +223,17 @@ class Injector:
 
     def from_provider(self, provider: providers.Provider[Any]) -> Getter:
         """The value of a provider; the current user is resolved first if it takes part in it."""
-        if _needs_user(provider):
+        is_async = provider.is_async_mode_enabled
 
-            async def after_user(ctx: InvocationContext) -> Any:
-                await ctx.current_user()
-                return await settle(_value_of(provider))
+        def get(_: InvocationContext) -> Any:
+            value: Any = provider()
+            return Pending(lambda: value) if is_async() and inspect.isawaitable(value) else value
 
-            return lambda ctx: Pending(partial(after_user, ctx))
-        return lambda ctx: _value_of(provider)
+        async def after_user(ctx: InvocationContext) -> Any:
+            await ctx.current_user()
+            return await settle(get(ctx))
+
+        return (lambda ctx: Pending(partial(after_user, ctx))) if _needs_user(provider) else get
 
     def _known_keys(self, ctx: InvocationContext) -> list[str]:
         return [*self.keys(), *_BINDINGS, *ctx.bound_keys()]
@@ -259,13 +262,6 @@ def _builder(cls: type, getters: list[tuple[str, Getter]]) -> Getter:
 
 async def _build_later(cls: type, values: dict[str, Any]) -> Any:
     return cls(**{name: await settle(value) for name, value in values.items()})
-
-
-def _value_of(provider: providers.Provider[Any]) -> Any:
-    value: Any = provider()
-    if provider.is_async_mode_enabled() and inspect.isawaitable(value):
-        return Pending(lambda: value)
-    return value
 
 
 def _needs_user(provider: Any) -> bool:

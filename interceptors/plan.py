@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from inspect import Parameter
-from typing import Any, TypeAlias, final
+from typing import Any, TypeAlias, cast, final
 
 from interceptors.arguments import Arguments, ArgumentSpec
 from interceptors.chain import Step, fold, function_of
@@ -165,7 +165,7 @@ class Plan:
         target = self._target
         locate, collect = self._locate(), self._collect()
         finish = target.finish or _finish_of(target.function)
-        name = target.name
+        name, owner = target.name, cast("Any", target.owner)
 
         def call_method(ctx: InvocationContext) -> Awaitable[Any]:
             # What `call` does for the commonest case, a method of an object that the caller brought.
@@ -192,10 +192,19 @@ class Plan:
             result: Awaitable[Any] = function(**ctx._keywords)
             return result
 
+        def call_fresh(ctx: InvocationContext) -> Awaitable[Any]:
+            # The same where nothing is injected into the constructor.
+            instance = ctx._target
+            if instance is None:
+                instance = ctx._target = owner()
+            result: Awaitable[Any] = getattr(instance, name)(**ctx._keywords)
+            return result
+
         if finish is not None or target.signature.injected:
             return call
         if not target.binds:
-            return call if target.arguments.positional_only else call_by_name
+            by_name = call_fresh if self._builds_freely else call_by_name
+            return call if target.arguments.positional_only else by_name
         return call if target.is_fixed or target.builds else call_method
 
     def _locate(self) -> Getter:
