@@ -5,7 +5,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from inspect import Parameter
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol
 
 import anyio
 
@@ -210,7 +210,7 @@ class InvocationContext:
                 return MISSING
             # A dependency may have bound something before there was an invocation, or a handler in its midst.
             scope: Any = getattr(request, "scope", None)
-            state = cast("RequestState | None", scope.get(_SCOPE_KEY) if _is_mapping(scope) else None)
+            state = scope.get(_SCOPE_KEY) if _is_mapping(scope) else None
             if state is None:
                 return MISSING
             root._request_state = state
