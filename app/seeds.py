@@ -7,8 +7,8 @@ from app.models import AccountRow, BookRow
 from app.tokens import hash_token
 
 # DEMO SEEDS. Everybody can read these two tokens here: delete both accounts before the shop meets the internet.
-DEMO_CUSTOMER_TOKEN = "demo-customer-token"  # noqa: S105
-DEMO_CLERK_TOKEN = "demo-clerk-token"  # noqa: S105
+DEMO_CUSTOMER_TOKEN = "demo-customer-token"  # noqa: S105 (a demo, printed at start-up)
+DEMO_CLERK_TOKEN = "demo-clerk-token"  # noqa: S105 (a demo, printed at start-up)
 DEMO_ACCOUNTS = (
     ("Demo Customer", "customer", DEMO_CUSTOMER_TOKEN),
     ("Demo Clerk", "clerk", DEMO_CLERK_TOKEN),

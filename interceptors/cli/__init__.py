@@ -13,6 +13,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name != "typer":
             raise
-        print("error: the command line needs typer: pip install 'interceptors[cli]'", file=sys.stderr)  # noqa: T201
+        print("error: the command line needs typer: pip install 'interceptors[cli]'", file=sys.stderr)  # noqa: T201 (a command line prints)
         return 1
     return run(arguments)

@@ -60,7 +60,7 @@ def find_dead_hooks(app: FastAPI, entries: Iterable[RouteEntry]) -> Iterator[str
         if holder.asked is not None:
             try:
                 yield from holder.asked.find_problems([*holder.contexts, *unclear])
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:  # noqa: BLE001 (as above)
                 yield describe(error)
 
 

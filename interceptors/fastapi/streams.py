@@ -100,12 +100,13 @@ class _Stream:
     """The items of a generator handler. Not open, and nothing of the handler has run, until `open` has run the chain."""
 
     def __init__(self, info: Endpoint, request: Request, response: Response, values: dict[str, Any]) -> None:
-        ctx: Any = info.plan().context_class()
+        plan = info.plan()  # once: the registry may change in between
+        ctx: Any = plan.context_class()
         ctx._request = request
         ctx._response = response
         ctx._keywords = values
         self._ctx: StreamContext = ctx
-        self._run = info.plan().run
+        self._run = plan.run
         self._title = info.target.title
         self._is_open = anyio.Event()
         self._next: Any = None
