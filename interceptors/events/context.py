@@ -1,0 +1,58 @@
+"""The context of one delivery of an event to one handler."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from interceptors.context import InvocationContext
+from interceptors.events.own_session import OwnSession
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+__all__ = ["EVENT", "EventContext", "EventValue"]
+
+EVENT = "event"
+"""The source type of every invocation that the event dispatcher starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventValue:
+    """What `ctx.source.value` is while an event is handled."""
+
+    name: str
+    """The event's name: `OrderPaid`, `User.on_after_insert`."""
+    handler: str
+    """The handler's name: `shop.mails.send_receipt`."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class EventContext(InvocationContext):
+    """An event that is delivered to a handler; `args` are the handler's arguments.
+
+    Nothing of the publisher is in it: no request, no bindings, no context variables, and the session is its own.
+    """
+
+    name: str
+    """The event's name: `OrderPaid`, `User.on_after_insert`."""
+    event_id: str
+    """The same for every handler and every attempt: by it repeated effects are told apart."""
+    attempt: int
+    """Which start of this handler with this event it is, from 1."""
+    payload: dict[str, Any]
+    """The event as JSON values, as it was published; this delivery's own copy."""
+    live: Mapping[str, Any] = MappingProxyType({})
+    """Objects that exist in the publisher's process only; empty where an event was stored."""
+
+    _own: OwnSession
+
+    @property
+    def session(self) -> "AsyncSession":
+        """The handler's own session: opened now if it is not, committed when the chain returns, rolled back when it raises.
+
+        Raises EventError if the dispatcher has no sessions.
+        """
+        return self._own.get()

@@ -1,0 +1,57 @@
+"""One delivery: the handler's chain is run in a context of its own, with a session of its own."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast, final
+
+from interceptors.context import current
+from interceptors.events.context import EVENT, EventContext
+from interceptors.events.handlers import EventHandler
+from interceptors.events.own_session import OwnSession, Sessions
+from interceptors.registry import InterceptorRegistry
+
+__all__ = ["Delivery", "deliver"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What is delivered to whom."""
+
+    handler: EventHandler
+    event_id: str
+    payload: dict[str, Any]
+    attempt: int
+    live: Mapping[str, Any]
+
+
+async def deliver(
+    registry: InterceptorRegistry,
+    delivery: Delivery,
+    sessions: Sessions | None,
+    before_commit: Callable[[OwnSession], Awaitable[None]] | None = None,
+) -> None:
+    """Run the handler through its chain; its session is committed when the chain has returned, else rolled back.
+
+    `before_commit` is the last to use the session. Raises what the chain or the commit raises.
+    """
+    handler = delivery.handler
+    plan = registry._kept_plan(handler.target, EVENT)
+    ctx = cast("EventContext", plan.context_class())
+    ctx._source = handler.source
+    ctx.name, ctx.event_id, ctx.attempt = handler.event, delivery.event_id, delivery.attempt
+    ctx.payload, ctx.live = delivery.payload, delivery.live
+    own = ctx._own = OwnSession(sessions)
+    token = current.set(ctx)
+    try:
+        ctx._keywords = handler.all_arguments(ctx)
+        await plan.run(ctx)
+        if before_commit is not None:
+            await before_commit(own)
+        await own.commit()
+    except BaseException:
+        await own.roll_back()
+        raise
+    finally:
+        await own.close()
+        current.reset(token)

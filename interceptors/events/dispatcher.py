@@ -1,0 +1,247 @@
+"""The event dispatcher: what is published reaches its handlers, in this process or through the outbox."""
+
+import json
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from uuid import uuid4
+
+import anyio
+from pydantic import BaseModel
+
+from interceptors.events.context import EVENT
+from interceptors.events.declared import argument_maker, event_name, snapshot
+from interceptors.events.delivery import Delivery, deliver
+from interceptors.events.errors import DispatcherNotRunningError, EventError, UnknownEventError
+from interceptors.events.handlers import EventHandler, check_function
+from interceptors.events.held import Held
+from interceptors.events.in_process import InProcess, log
+from interceptors.events.own_session import Sessions
+from interceptors.kinds import location, name_of
+from interceptors.registry import InterceptorRegistry
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from interceptors.events.outbox import Outbox
+
+__all__ = ["EventDispatcher"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class EventDispatcher:
+    """Takes events and runs their handlers, each through the chain of `registry`. Used with asyncio.
+
+    `sessions`: makes the handlers' sessions (an `async_sessionmaker`); the outbox's if left out.
+    `outbox`: stores what is published, so that it survives; without it everything is delivered in this process.
+    `broker`: a taskiq broker that carries what is stored to workers.
+    `relay`: run a relay while the dispatcher is entered.
+    `max_running`: how many deliveries run at once; the rest waits. `drain`: how long leaving waits for them, in seconds.
+    """
+
+    def __init__(
+        self,
+        registry: InterceptorRegistry,
+        *,
+        sessions: Sessions | None = None,
+        outbox: "Outbox | None" = None,
+        broker: Any = None,
+        relay: bool = True,
+        max_running: int = 100,
+        drain: float = 10.0,
+    ) -> None:
+        if broker is not None and outbox is None:
+            raise EventError(
+                "A broker carries what an outbox stores: EventDispatcher(registry, outbox=Outbox(...), broker=...)."
+            )
+        if max_running < 1 or not drain >= 0:
+            raise ValueError(f"max_running={max_running!r} and drain={drain!r}: at least 1, and at least 0 seconds")
+        self.registry = registry
+        self.outbox = outbox
+        self.broker = broker
+        self._sessions = sessions
+        self._relays = relay
+        self._max_running = max_running
+        self._drain = drain
+        self._handlers: dict[str, list[EventHandler]] = {}
+        self._classes: dict[str, type[BaseModel]] = {}
+        self._in_process: InProcess | None = None
+        self._held = Held(self._prepare, self._run)
+
+    # -- declaring -----------------------------------------------------------------------------------------------------
+
+    def on(
+        self,
+        event: type[BaseModel],
+        *,
+        durable: bool | None = None,
+        attempts: int | None = None,
+        name: str | None = None,
+    ) -> Callable[[F], F]:
+        """Declare a handler of an event; the function stays what it is.
+
+        `durable=False` keeps it in this process although there is an outbox; `attempts`: how often it may start, if
+        not as often as the outbox says; `name`: how stored events find it, `module.qualname` if left out.
+        Raises EventError for a signature, an event or options that cannot work.
+        """
+        event_is = event_name(event)
+
+        def declare(function: F) -> F:
+            known = self._classes.get(event_is, event)
+            if known is not event:
+                raise EventError(
+                    f"{name_of(event)} ({location(event)}) and {name_of(known)} ({location(known)}) are both called "
+                    f"{event_is!r}; give one an `event_name: ClassVar[str]`."
+                )
+            check_function(function)
+            called = name or f"{function.__module__}.{function.__qualname__}"
+            self.add(EventHandler(event_is, called, function, argument_maker(event, function), durable, attempts))
+            self._classes[event_is] = event
+            return function
+
+        return declare
+
+    def add(self, handler: EventHandler) -> None:
+        """Add a handler, however it was declared. Raises EventError for what this dispatcher cannot do."""
+        if handler.durable and self.outbox is None:
+            raise EventError(
+                f"{handler.title} is durable, but there is no outbox: EventDispatcher(registry, outbox=Outbox(...))."
+            )
+        if handler.asks_for_session and self._handler_sessions is None:
+            raise EventError(
+                f"{handler.title} takes a session, but there are none: EventDispatcher(registry, sessions=...)."
+            )
+        others = self._handlers.setdefault(handler.event, [])
+        for other in others:
+            if other.name == handler.name:
+                raise EventError(
+                    f"{handler.title} and {other.title} both handle {handler.event!r} as {handler.name!r}; give one "
+                    f"another `name=`."
+                )
+        if self._in_process is not None:
+            self.registry._kept_plan(handler.target, EVENT)
+        others.append(handler)
+
+    def has(self, name: str) -> bool:
+        """Does any handler take the event of this name?"""
+        return bool(self._handlers.get(name))
+
+    def durable(self, handler: EventHandler) -> bool:
+        """Are the events that are stored at all stored for this handler, too?"""
+        return self.outbox is not None and handler.durable is not False
+
+    # -- publishing ----------------------------------------------------------------------------------------------------
+
+    async def publish(self, event: BaseModel, *, session: "AsyncSession | None" = None, key: str | None = None) -> str:
+        """Hand an event to its handlers; gives its id.
+
+        With a `session` it happens with the session's outermost commit, and not at all if what was done there is
+        rolled back. Stored events of one `key` are handled one after the other, in the order of their commits.
+        Raises UnknownEventError if nobody handles it, and DispatcherNotRunningError.
+        """
+        name = event_name(type(event))
+        if not self.has(name):
+            raise UnknownEventError(name, self._handlers)
+        known = self._classes.get(name)
+        if known is not type(event):
+            raise EventError(
+                f"{name_of(type(event))} ({location(type(event))}) is not the event that is handled as {name!r}: that "
+                f"is {name_of(known)} ({location(known)})."
+            )
+        return await self.emit(name, snapshot(event), session=session, key=key)
+
+    async def emit(
+        self,
+        name: str,
+        payload: Mapping[str, Any],
+        *,
+        session: "AsyncSession | None" = None,
+        key: str | None = None,
+        live: Mapping[str, Any] = MappingProxyType({}),
+        durable: bool = True,
+    ) -> str:
+        """Hand the JSON values of an event to the handlers of a name, if there are any; gives the event's id.
+
+        `live`: objects for handlers in this process. `durable=False`: in this process and at once.
+        """
+        try:
+            text = json.dumps(payload, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise EventError(f"The event {name!r} cannot be written as JSON: {error}") from error
+        event_id = uuid4().hex
+        handlers = self._handlers.get(name, ())
+        here = [handler for handler in handlers if not (durable and self.durable(handler))]
+        if here:
+            put = partial(self._put, here, event_id, text, live)
+            self._running(name)
+            if session is not None and durable:
+                from interceptors.events.after_commit import call_after_commit  # noqa: PLC0415 (needs SQLAlchemy)
+
+                call_after_commit(session, put)
+            else:
+                put()
+        return event_id
+
+    def _running(self, name: str) -> InProcess:
+        if self._in_process is None:
+            raise DispatcherNotRunningError(
+                f"The event {name!r} cannot be delivered: enter the dispatcher first, `async with events:` or "
+                f"FastAPI(lifespan=events.lifespan)."
+            )
+        return self._in_process
+
+    def _put(self, handlers: list[EventHandler], event_id: str, text: str, live: Mapping[str, Any]) -> None:
+        """Queue it for each handler, which gets a copy of its own."""
+        if self._in_process is None:  # left between publishing and the commit, which nothing may disturb any more
+            name = handlers[0].event
+            log.error("The event %s was committed after the dispatcher was left: it is not delivered", name)
+            return
+        for handler in handlers:
+            self._in_process.put(Delivery(handler, event_id, json.loads(text), 1, live))
+
+    # -- running -------------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        await self._held.enter()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._held.leave()
+
+    @asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncGenerator[None]:
+        """A lifespan for FastAPI: `FastAPI(lifespan=events.lifespan)`."""
+        async with self:
+            yield
+
+    @property
+    def _handler_sessions(self) -> Sessions | None:
+        return self._sessions
+
+    async def _prepare(self) -> None:
+        """What has to be right before anything runs."""
+        for handlers in self._handlers.values():
+            for handler in handlers:
+                self.registry._kept_plan(handler.target, EVENT)
+        self._in_process = InProcess(self._deliver, self._max_running)
+
+    async def _run(self, left: anyio.Event) -> None:
+        in_process = self._running("")
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(in_process.run, tasks)
+                await left.wait()
+                await in_process.drain(self._drain)
+                self._in_process = None
+                tasks.cancel_scope.cancel()
+        finally:
+            self._in_process = None
+            in_process.close()
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        await deliver(self.registry, delivery, self._handler_sessions)

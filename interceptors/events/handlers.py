@@ -1,0 +1,107 @@
+"""A handler of an event, however it was declared: what to call, and how to make its arguments."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, TypeAlias, cast, final
+
+import anyio.to_thread
+
+from interceptors.context import InvocationContext, InvocationSource
+from interceptors.events.context import EVENT, EventContext, EventValue
+from interceptors.events.errors import EventError
+from interceptors.kinds import is_async, location, name_of
+from interceptors.plan import Target, is_generator
+
+__all__ = ["ArgumentMaker", "EventHandler", "check_function", "special_arguments"]
+
+ArgumentMaker: TypeAlias = Callable[[EventContext], dict[str, Any]]
+"""Makes a handler's arguments, by name, from the context. It runs with the delivery: if it raises, the delivery fails."""
+
+_LONGEST_NAME = 255  # what an outbox stores
+
+_SPECIAL: dict[str, Callable[[EventContext], Any]] = {
+    "event_id": lambda ctx: ctx.event_id,
+    "attempt": lambda ctx: ctx.attempt,
+    "session": lambda ctx: ctx.session,
+    "database": lambda ctx: ctx.session,
+    "ctx": lambda ctx: ctx,
+}
+
+
+def special_arguments() -> Mapping[str, Callable[[EventContext], Any]]:
+    """The parameters that any handler may have, by name, and what gives them."""
+    return _SPECIAL
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class EventHandler:
+    """One handler of one event. Raises EventError for what is no function and for numbers and names that cannot be."""
+
+    event: str
+    """The event's name."""
+    name: str
+    """The handler's name, in stored events and in logs: it has to stay the same from release to release."""
+    function: Callable[..., Any]
+    arguments: ArgumentMaker
+    durable: bool | None = None
+    """None: as the dispatcher has it."""
+    attempts: int | None = None
+    """None: as the outbox has it."""
+
+    def __post_init__(self) -> None:
+        check_function(self.function)
+        if self.attempts is not None and self.attempts < 1:
+            raise EventError(f"{self.title} has attempts={self.attempts!r}; it takes at least one.")
+        for what, name in (("event", self.event), ("handler", self.name)):
+            if not 0 < len(name) <= _LONGEST_NAME:
+                raise EventError(f"{self.title}: the name of the {what}, {name!r}, has not 1 to {_LONGEST_NAME} signs.")
+
+    @property
+    def title(self) -> str:
+        """For messages: its function, file and line."""
+        return f"{name_of(self.function)} ({location(self.function)})"
+
+    @cached_property
+    def target(self) -> Target:
+        """What its chain is wrapped around."""
+        call = _call if is_async(self.function) else _call_in_thread
+        name = self.function.__name__
+        return Target(name, self.function, binds=False, context_class=EventContext, finish=call)
+
+    @cached_property
+    def source(self) -> InvocationSource:
+        """Who starts its invocations."""
+        return InvocationSource(EVENT, EventValue(self.event, self.name))
+
+    @cached_property
+    def asks_for_session(self) -> bool:
+        """Has it a parameter that the session is given to by its name?"""
+        return any(parameter.name in ("session", "database") for parameter in self.target.signature.visible)
+
+    def all_arguments(self, ctx: EventContext) -> dict[str, Any]:
+        """The arguments, defaults filled in."""
+        return {**self.target.arguments.defaults, **self.arguments(ctx)}
+
+
+def check_function(function: object) -> None:
+    """Only functions handle events: a name must find them again in another process. Raises EventError."""
+    title = f"{name_of(function)} ({location(function)})"
+    if not inspect.isfunction(function):
+        raise EventError(f"{title} is no function; write `async def handler(event: OrderPaid)` in a module.")
+    if is_generator(function):
+        raise EventError(f"{title} is a generator function; write it without `yield`.")
+
+
+async def _call(ctx: InvocationContext, function: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+    try:
+        return await function(*args, **kwargs)
+    except BaseException:  # whatever it is: an interceptor that tries again starts with a clean session
+        await cast("EventContext", ctx)._own.roll_back()
+        raise
+
+
+async def _call_in_thread(ctx: InvocationContext, function: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+    return await _call(ctx, partial(anyio.to_thread.run_sync, partial(function, *args, **kwargs)), (), {})

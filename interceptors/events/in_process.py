@@ -1,0 +1,80 @@
+"""Delivery in this process: one owned task for each handler of an event, so many at once, the others in order."""
+
+import logging
+import math
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+import anyio
+from anyio.abc import TaskGroup
+
+from interceptors.events.delivery import Delivery
+
+__all__ = ["InProcess", "describe"]
+
+log = logging.getLogger("interceptors.events")
+
+
+class InProcess:
+    """Deliveries that wait and run. One runner starts them, so they inherit its context variables, no publisher's."""
+
+    def __init__(self, deliver: Callable[[Delivery], Awaitable[None]], max_running: int) -> None:
+        self._deliver = deliver
+        self._put, self._take = anyio.create_memory_object_stream[Delivery](math.inf)
+        self._slots = anyio.Semaphore(max_running)
+        self._open: Counter[str] = Counter()
+        self._idle = anyio.Event()
+        self._idle.set()
+        self._is_cut = False
+
+    def put(self, delivery: Delivery) -> None:
+        """Have something delivered, after everything that was put before. Never waits, never drops."""
+        if self._idle.is_set():
+            self._idle = anyio.Event()
+        self._open[delivery.handler.event] += 1
+        self._put.send_nowait(delivery)
+
+    async def run(self, tasks: TaskGroup) -> None:
+        """Start what is put, in order, until cancelled."""
+        async for delivery in self._take:
+            await self._slots.acquire()
+            tasks.start_soon(self._run, delivery, name=f"event {delivery.handler.event}")
+
+    def close(self) -> None:
+        """Nothing is put any more."""
+        self._put.close()
+        self._take.close()
+
+    async def drain(self, seconds: float) -> None:
+        """Wait until nothing runs or waits, also for what is put meanwhile. Warns of what the time was too short for."""
+        with anyio.move_on_after(seconds):
+            while self._open:
+                await self._idle.wait()
+        if self._open:
+            self._is_cut = True
+            log.warning("Events were cut %g seconds after the dispatcher was left: %s", seconds, describe(self._open))
+
+    async def _run(self, delivery: Delivery) -> None:
+        handler = delivery.handler
+        try:
+            await self._deliver(delivery)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except anyio.get_cancelled_exc_class():
+            if not self._is_cut:  # by the handler itself: a task that it waited for was cancelled, say
+                log.exception("The event %s was cancelled in its handler %s", handler.event, handler.name)
+            raise
+        except BaseException:
+            log.exception("The event %s failed in its handler %s", handler.event, handler.name)
+        finally:
+            self._slots.release()
+            self._open[handler.event] -= 1
+            if not self._open[handler.event]:
+                del self._open[handler.event]
+            if not self._open:
+                self._idle.set()
+
+
+def describe(counts: Counter[str]) -> str:
+    """`OrderPaid (3), User.on_after_insert (1)`"""
+    return ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))

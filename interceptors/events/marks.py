@@ -1,0 +1,44 @@
+"""`@event`: what a function in an event file says about its delivery. It only records."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from interceptors.events.handlers import check_function
+
+__all__ = ["EventOptions", "event", "event_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_ATTRIBUTE = "__interceptors_event__"
+
+
+@dataclass(frozen=True, slots=True)
+class EventOptions:
+    """How a handler is delivered to; None is the dispatcher's and the outbox's own way."""
+
+    durable: bool | None = None
+    attempts: int | None = None
+
+
+def event(*, durable: bool | None = None, attempts: int | None = None) -> Callable[[F], F]:
+    """Say how an event function of a resource is delivered to: stored or not, and how often it may start.
+
+    Raises EventError for what is no function.
+
+    >>> @event(durable=False)
+    ... async def on_after_insert(item): ...
+    """
+
+    def record(function: F) -> F:
+        check_function(function)
+        setattr(function, _ATTRIBUTE, EventOptions(durable, attempts))
+        return function
+
+    return record
+
+
+def event_options(function: object) -> EventOptions:
+    """What `@event` recorded on a function."""
+    found = getattr(function, _ATTRIBUTE, None)
+    return found if isinstance(found, EventOptions) else EventOptions()
