@@ -1,0 +1,109 @@
+"""What values a column takes: the type that path parameters, query strings and request bodies are parsed by."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import sqlalchemy.types as sql
+from pydantic import AfterValidator, AwareDatetime, Base64Bytes, Field, StringConstraints
+
+__all__ = ["is_comparable", "is_sortable", "is_text", "value_type"]
+
+
+def value_type(type_: sql.TypeEngine[Any], *, limit_text: bool = False) -> Any:
+    """A type for pydantic, such that no value which it lets through is one that a driver chokes on.
+
+    `limit_text`: text may be no longer than the column.
+    """
+    if isinstance(type_, sql.Enum):
+        return type_.enum_class or Literal[tuple(type_.enums)]
+    python = _python_type(type_)
+    if python is str:
+        return _text(type_, limit_text=limit_text)
+    if python is datetime:
+        # A driver would drop the offset, or refuse it; UTC is what a column without time zone is meant to hold.
+        aware = isinstance(type_, sql.DateTime) and type_.timezone
+        return Annotated[AwareDatetime, AfterValidator(_utc)] if aware else Annotated[datetime, AfterValidator(_naive)]
+    if python is Decimal:
+        # 65 digits: what MariaDB's decimals have. "1e999999999" would be written out digit by digit.
+        digits = max(65, getattr(type_, "precision", None) or 0)
+        return Annotated[Decimal, Field(allow_inf_nan=False, max_digits=digits)]
+    return _TYPES.get(python, python)
+
+
+def is_text(type_: sql.TypeEngine[Any]) -> bool:
+    """Can it be compared with a pattern?"""
+    return isinstance(type_, sql.String) and not isinstance(type_, sql.Enum)
+
+
+def is_comparable(type_: sql.TypeEngine[Any]) -> bool:
+    """Can what a client sends be compared with it, in every database? JSON, arrays and unknown types cannot."""
+    return isinstance(type_, sql.Enum) or _python_type(type_) not in (Any, list, dict)
+
+
+def is_sortable(type_: sql.TypeEngine[Any]) -> bool:
+    """Has it an order in every database? Asks the database's type, whatever a TypeDecorator makes of its values."""
+    while isinstance(type_, sql.TypeDecorator):
+        type_ = type_.impl_instance
+    return is_comparable(type_)
+
+
+def _text(type_: sql.TypeEngine[Any], *, limit_text: bool) -> Any:
+    if isinstance(type_, sql.Uuid):
+        return Annotated[str, AfterValidator(_uuid_text)]
+    length = getattr(type_, "length", None)
+    if limit_text and isinstance(length, int):
+        return Annotated[str, StringConstraints(max_length=length), AfterValidator(_storable)]
+    return Annotated[str, AfterValidator(_storable)]
+
+
+def _storable(value: str) -> str:
+    """JSON can spell both; PostgreSQL has no NUL in text, and half a surrogate pair is in no UTF-8."""
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError("text may have neither NUL nor half of a surrogate pair in it")
+    return value
+
+
+def _uuid_text(value: str) -> str:
+    return str(UUID(value))
+
+
+def _utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time is out of range") from None
+
+
+def _naive(value: datetime) -> datetime:
+    return value if value.tzinfo is None else _utc(value).replace(tzinfo=None)
+
+
+def _without_offset(value: time) -> time:
+    if value.tzinfo is not None:
+        raise ValueError("a time of day has no offset")
+    return value
+
+
+def _python_type(type_: sql.TypeEngine[Any]) -> Any:
+    if isinstance(type_, sql.JSON):  # any JSON value, though SQLAlchemy says dict
+        return Any
+    try:
+        found = type_.python_type
+    except NotImplementedError:
+        return Any
+    return found if isinstance(found, type) and (found in _PLAIN or issubclass(found, Enum)) else Any
+
+
+_PLAIN = (str, int, float, bool, bytes, Decimal, datetime, date, time, timedelta, UUID, list, dict)
+_TYPES: dict[Any, Any] = {
+    # 64 bits: what the widest integer column of a database holds.
+    int: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)],
+    float: Annotated[float, Field(allow_inf_nan=False)],
+    bytes: Base64Bytes,
+    time: Annotated[time, AfterValidator(_without_offset)],
+    # Where a database has no intervals SQLAlchemy stores 1970 plus the interval, which has to be a date.
+    timedelta: Annotated[timedelta, Field(ge=date.min - date(1970, 1, 1), le=date.max - date(1970, 1, 1))],
+}

@@ -1,0 +1,130 @@
+"""Loads related rows as dicts: one query per relation and level, however many rows ask for them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import BinaryExpression, Column, ColumnElement, Select, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapper, RelationshipProperty
+from sqlalchemy.orm.exc import UnmappedColumnError
+from sqlalchemy.sql import operators
+
+from interceptors.kinds import location
+from interceptors.resources.conditions import With
+from interceptors.resources.description import Description, Relation
+from interceptors.resources.errors import ResourceError, suggest
+
+__all__ = ["check_relation", "load_relations"]
+
+_Row = dict[str, Any]
+_CHUNK = 500  # parameters of one statement: SQLite's limit was 999, and very long lists are planned badly everywhere
+
+
+def check_relation(relation: Relation) -> None:
+    """Raises ResourceError for a relationship that is more than an equality of two columns, which `with` cannot load."""
+    found = relation.property
+    plain = not found.entity.is_aliased_class and _is_pair(found.primaryjoin)
+    if not plain or (found.secondary is not None and not _is_pair(found.secondaryjoin)):
+        raise ResourceError(
+            f"{_place(found)} cannot be in `relations`: its rows are found by more than one equality of two columns. "
+            f"Use a plain foreign key, with a `secondary` table or without."
+        )
+    ends = [(found.parent, _local(found))]
+    if found.secondary is None:
+        ends.append((found.mapper, _remote(found)))
+    for mapper, column in ends:
+        if not _is_mapped(mapper, column):
+            raise ResourceError(
+                f"{_place(found)} cannot be in `relations`: {column} is no attribute of {mapper.class_.__name__}."
+            )
+
+
+async def load_relations(session: AsyncSession, description: Description, rows: list[_Row], with_: list[With]) -> None:
+    """Set each row's `with_` relations to dicts of every column (a list, or one or None), a row's own to change."""
+    for wanted in with_:
+        relation = description.relations.get(wanted.name)
+        if relation is None:
+            raise ResourceError(
+                f"{wanted!r} of {description.resource.__qualname__}: {wanted.name!r} is not one of its `relations`."
+                f"{suggest(wanted.name, description.relations)}"
+            )
+        await load_relations(session, relation.target, await _load(session, relation, rows), wanted.with_)
+
+
+async def _load(session: AsyncSession, relation: Relation, rows: list[_Row]) -> list[_Row]:
+    """The related rows, set on the rows that they belong to."""
+    local = relation.property.parent.get_property_by_column(_local(relation.property)).key
+    found = await _found(session, relation, [row[local] for row in rows])
+    loaded: list[_Row] = []
+    for row in rows:
+        # Copies: two posts of one author must not share what a serializer changes.
+        related = [dict(each) for each in found.get(row[local], ())]
+        if not relation.property.uselist:
+            del related[1:]
+        row[relation.name] = related if relation.property.uselist else next(iter(related), None)
+        loaded += related
+    return loaded
+
+
+async def _found(session: AsyncSession, relation: Relation, keys: list[Any]) -> dict[Any, list[_Row]]:
+    """The related rows by the key that they are found by."""
+    link, query = _query(relation)
+    names = tuple(relation.target.columns)
+    found: dict[Any, list[_Row]] = {}
+    for chunk in _chunks([key for key in dict.fromkeys(keys) if key is not None]):
+        for key, *values in await session.execute(query.where(link.in_(chunk))):
+            found.setdefault(key, []).append(dict(zip(names, values, strict=True)))
+    return found
+
+
+def _chunks(keys: list[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(keys), _CHUNK):
+        yield keys[start : start + _CHUNK]
+
+
+def _query(relation: Relation) -> tuple[Any, Select[*tuple[Any, ...]]]:
+    """The link, whose value tells whose row it is, and a select of it and the columns.
+
+    The columns are the mapped class's attributes: loader criteria that the application adds to its queries hold here, too.
+    """
+    found, target = relation.property, relation.target
+    columns = target.columns.values()
+    if found.secondary is None:
+        link: Any = getattr(target.model, found.mapper.get_property_by_column(_remote(found)).key)
+        query: Select[*tuple[Any, ...]] = select(link, *columns)
+    else:
+        link = _remote(found)
+        query = select(link, *columns).select_from(target.model).join(found.secondary, found.secondaryjoin)
+    order: tuple[ColumnElement[Any], ...] = tuple(found.order_by or ())
+    return link, query.order_by(*order, target.key_column)
+
+
+def _is_pair(clause: Any) -> bool:
+    return (
+        isinstance(clause, BinaryExpression)
+        and clause.operator is operators.eq
+        and isinstance(clause.left, Column)
+        and isinstance(clause.right, Column)
+    )
+
+
+def _local(found: RelationshipProperty[Any]) -> ColumnElement[Any]:
+    """The column of the row that asks."""
+    return next(iter(found.local_columns))
+
+
+def _remote(found: RelationshipProperty[Any]) -> ColumnElement[Any]:
+    """The column that is equal to it: the related row's, or the secondary table's."""
+    return next(iter(found.synchronize_pairs))[1] if found.secondary is not None else next(iter(found.remote_side))
+
+
+def _is_mapped(mapper: Mapper[Any], column: Any) -> bool:
+    try:
+        mapper.get_property_by_column(column)
+    except UnmappedColumnError:
+        return False
+    return True
+
+
+def _place(found: RelationshipProperty[Any]) -> str:
+    return f"{found.parent.class_.__name__}.{found.key} ({location(found.parent.class_)})"
