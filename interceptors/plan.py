@@ -62,6 +62,8 @@ class Target:
     context_class: type[InvocationContext] = InvocationContext
     finish: Finish | None = None
     """How to call what is no `async def`; None for the default: inline."""
+    leading: int = 0
+    """How many parameters after `self` are given by `finish`, and are no arguments."""
 
     @classmethod
     def of(cls, target: Any, method: str | None) -> "Target":
@@ -92,8 +94,8 @@ class Target:
 
     @cached_property
     def signature(self) -> TargetSignature:
-        """Its parameters, those that are injected apart; without `self`."""
-        return read_function(self.function, skip_first=not self.is_fixed)
+        """Its parameters, those that are injected apart; without `self` and what `finish` gives."""
+        return read_function(self.function, skip=(not self.is_fixed) + self.leading)
 
     @cached_property
     def arguments(self) -> ArgumentSpec:

@@ -86,11 +86,11 @@ class _Names(dict[str, Any]):
         return _Unknown(name)
 
 
-def read_function(function: Any, *, skip_first: bool = False) -> TargetSignature:
-    """Take the signature of a function apart; `skip_first` leaves `self` out."""
+def read_function(function: Any, *, skip: int = 0) -> TargetSignature:
+    """Take the signature of a function apart, without its first `skip` parameters: `self`, for example."""
     signature = inspect.signature(function)
     namespace = getattr(inspect.unwrap(function), "__globals__", {})
-    parameters = list(signature.parameters.values())[1 if skip_first else 0 :]
+    parameters = list(signature.parameters.values())[skip:]
     return split(parameters, namespace, signature.return_annotation)
 
 

@@ -9,9 +9,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from fastapi import routing
+
 from interceptors.context import InvocationContext, InvocationSource
 
-__all__ = ["ROUTE", "RouteContext", "RouteValue", "all_routes", "exit_stack", "mounted_routes"]
+__all__ = ["ROUTE", "RouteContext", "RouteValue", "all_routes", "exit_stack", "mounted_routes", "route_in_use"]
 
 ROUTE = "route"
 """The source type of every invocation that FastAPI starts."""
@@ -83,3 +85,10 @@ def exit_stack(scope: Any) -> AsyncExitStack:
     """What FastAPI closes when the answer is sent or the client is gone, before it leaves the `yield` dependencies."""
     stack: AsyncExitStack = scope["fastapi_inner_astack"]
     return stack
+
+
+def route_in_use(route: Any) -> Any:
+    """What a route's handler is made for: while FastAPI includes a router, its picture of the route, else the route."""
+    building = getattr(routing, "_effective_route_context_var", None)
+    inclusion = None if building is None else building.get()
+    return inclusion if getattr(inclusion, "original_route", None) is route else route

@@ -1,0 +1,42 @@
+"""Model resources: a SQLAlchemy class gets its REST routes, with hooks and events at every step, on the one chain."""
+
+from interceptors.errors import MissingExtraError
+
+try:
+    import sqlalchemy.ext.asyncio
+except ImportError as error:
+    raise MissingExtraError("interceptors.resources", "sqlalchemy") from error
+
+from interceptors.resources.conditions import Condition, Conditions, Sort
+from interceptors.resources.context import ResourceContext
+from interceptors.resources.errors import (
+    ApiError,
+    DuplicateHookError,
+    HookParameterError,
+    InvalidHookError,
+    ResourceError,
+    UnknownHookError,
+    UnknownModelError,
+)
+from interceptors.resources.names import Handler
+from interceptors.resources.resource import Resource
+from interceptors.resources.resources import Resources
+
+del sqlalchemy  # imported to see whether it is there
+
+__all__ = [
+    "ApiError",
+    "Condition",
+    "Conditions",
+    "DuplicateHookError",
+    "Handler",
+    "HookParameterError",
+    "InvalidHookError",
+    "Resource",
+    "ResourceContext",
+    "ResourceError",
+    "Resources",
+    "Sort",
+    "UnknownHookError",
+    "UnknownModelError",
+]

@@ -1,0 +1,118 @@
+"""The context of a request to a resource: an `InvocationContext` that also knows the row, the query and the session."""
+
+from typing import Any, ClassVar, Protocol
+
+from sqlalchemy import Select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from interceptors.arguments import Arguments, ArgumentSpec
+from interceptors.fastapi.sources import RouteContext
+from interceptors.resources.conditions import Conditions
+from interceptors.resources.names import Handler
+
+__all__ = ["Operated", "ResourceContext"]
+
+
+class Operated(Protocol):
+    """What a context asks of the operation that it was made for."""
+
+    @property
+    def model(self) -> type: ...
+    @property
+    def handler(self) -> Handler: ...
+    @property
+    def relation(self) -> str | None: ...
+    @property
+    def parent_model(self) -> type | None: ...
+    @property
+    def in_transaction(self) -> bool: ...
+    @property
+    def arguments(self) -> ArgumentSpec: ...
+
+
+class _Special:
+    """An attribute that is an argument, too: `ctx.form_data` is `ctx.args["form_data"]`. None until it is known."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, ctx: Any, owner: type | None = None) -> Any:
+        return self if ctx is None else ctx._keywords.get(self.name)
+
+    def __set__(self, ctx: Any, value: Any) -> None:
+        ctx._keywords[self.name] = value
+
+
+def _special() -> Any:
+    return _Special()
+
+
+class ResourceContext(RouteContext):
+    """One request to a resource. What hooks replace is replaced here: `ctx.query = ctx.query.where(...)`."""
+
+    _operation: ClassVar[Any]
+
+    session: AsyncSession
+    """The request's session. Its transaction is the request's, unless the resource turned that off."""
+    params: dict[str, Any]
+    """The path parameters, typed."""
+
+    # Declared as what they hold while a hook runs that gets them.
+    form_data: dict[str, Any] = _special()
+    """What will be written: columns by name."""
+    item: dict[str, Any] = _special()
+    """The row as a dict."""
+    result: Any = _special()
+    """What PAGINATE and ALL found."""
+    query: Select[Any] = _special()
+    """`select(Model)`, limited to the parent: a `Select`, which is immutable, so replace it."""
+    conditions: Conditions = _special()
+    """What the query string said; applied to the query after the before hook."""
+
+    _instance: Any
+    """The mapped object of the row that is changed."""
+    _first_query: Any
+    """`query` as it was made: as long as it is this one nobody has narrowed it."""
+
+    def __init__(self) -> None:
+        self._keywords = {}
+
+    @property
+    def args(self) -> Arguments:
+        """The special parameters of the handler by name, as far as they are known yet."""
+        return Arguments(self._operated.arguments, self._keywords)
+
+    @property
+    def model(self) -> type:
+        """The mapped class."""
+        return self._operated.model
+
+    @property
+    def handler(self) -> Handler:
+        """What the request does."""
+        return self._operated.handler
+
+    @property
+    def relation(self) -> str | None:
+        """The relationship by which the route is nested; None at the top."""
+        return self._operated.relation
+
+    @property
+    def parent_model(self) -> type | None:
+        """The mapped class that the route is nested in; None at the top."""
+        return self._operated.parent_model
+
+    @property
+    def in_transaction(self) -> bool:
+        """Is everything of the request one transaction? Otherwise each hook and write is committed when it is done."""
+        return self._operated.in_transaction
+
+    @property
+    def database(self) -> AsyncSession:
+        """Axe API's name for the session."""
+        return self.session
+
+    @property
+    def _operated(self) -> Operated:
+        operation: Operated = self._operation
+        return operation

@@ -1,0 +1,39 @@
+"""Finding hooks and events by convention: `app/hooks/user_hooks.py`, `app/events/user_events.py`."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from pkgutil import iter_modules
+from types import ModuleType
+from typing import Any
+
+from interceptors.resources.description import snake_case
+from interceptors.resources.errors import UnknownModelError
+
+__all__ = ["find_functions"]
+
+
+def find_functions(package: str | ModuleType, folder: str) -> Iterator[tuple[str, ModuleType, str, Any]]:
+    """(snake_case model, module, name, what has the name) for each name in the modules of `<package>.<folder>`.
+
+    `folder` is "hooks" or "events"; a missing one is fine. Names that are no `on_...` or `onX...` are ignored.
+    Raises UnknownModelError for a module that is not called after a model.
+    """
+    name = f"{package if isinstance(package, str) else package.__name__}.{folder}"
+    spec = find_spec(name)
+    if spec is None or spec.submodule_search_locations is None:  # a module of that name is something else
+        return
+    for found in iter_modules(spec.submodule_search_locations):
+        if found.name.startswith("_"):
+            continue
+        model, _, suffix = snake_case(found.name).rpartition("_")
+        if suffix != folder or not model:
+            raise UnknownModelError(
+                f"{name}.{found.name} is not called after a model: <model>_{folder}.py, such as user_{folder}.py. A "
+                f"module of helpers starts with an underscore.",
+                found.name,
+            )
+        module = import_module(f"{name}.{found.name}")
+        for attribute, value in vars(module).items():
+            if attribute.startswith("on_") or (attribute.startswith("on") and attribute[2:3].isupper()):
+                yield model, module, attribute, value

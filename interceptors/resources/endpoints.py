@@ -1,0 +1,114 @@
+"""The function that FastAPI calls for a route of a resource: one request is one invocation of the chain."""
+
+from collections.abc import Callable, Iterable, Mapping
+from copy import copy
+from inspect import Parameter
+from typing import Any
+
+from fastapi.routing import APIRoute
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from starlette.requests import Request
+from starlette.responses import Response
+
+from interceptors.context import InvocationContext, current
+from interceptors.fastapi.endpoint import Endpoint, hidden_parameters, mark
+from interceptors.fastapi.responses import merged
+from interceptors.fastapi.sources import route_in_use
+from interceptors.fastapi.statuses import raise_status
+from interceptors.kinds import is_async, location, name_of
+from interceptors.plan import Target
+from interceptors.registry import InterceptorRegistry
+from interceptors.resources.answers import answer_to, render
+from interceptors.resources.context import ResourceContext
+from interceptors.resources.errors import ResourceError
+from interceptors.resources.operations import Operation
+
+__all__ = ["ResourceRoute", "resource_endpoint"]
+
+
+def resource_endpoint(
+    registry: InterceptorRegistry, sessions: async_sessionmaker[AsyncSession], operation: Operation
+) -> Callable[..., Any]:
+    """The endpoint of one route. Raises ResourceError for a handler that is no `async def`."""
+    target = _target(operation)
+    info = Endpoint(registry, target)
+    plans = registry._plans
+
+    async def endpoint(*, _interceptors_request: Request, _interceptors_response: Response, **_: Any) -> Any:
+        request, response = _interceptors_request, _interceptors_response
+        plan = plans.get(target) or info.plan()
+        ctx: Any = plan.context_class()
+        ctx._request, ctx._response = request, response
+        try:
+            await operation.prepare(ctx, request)
+            async with sessions() as session:
+                ctx.session = session
+                result = await _run(plan.run, ctx)
+                answer = merged(result if isinstance(result, Response) else render(ctx, result), response)
+                # Before the answer: a client that reads its own write finds it.
+                await (session.commit() if answer.status_code < 400 else session.rollback())
+        except Exception as error:
+            raise_status(error, request.scope)
+            answer_to_error = answer_to(error, request)
+            if answer_to_error is None:
+                raise
+            return answer_to_error
+        return answer
+
+    return mark(endpoint, info, [*_documented_body(operation), *hidden_parameters()], wraps=True)
+
+
+async def _run(run: Any, ctx: ResourceContext) -> Any:
+    token = current.set(ctx)
+    try:
+        return await run(ctx)
+    finally:
+        current.reset(token)
+
+
+def _target(operation: Operation) -> Target:
+    context_class = type(
+        ResourceContext.__name__, (ResourceContext,), {"_operation": operation, "__module__": __name__}
+    )
+    target = Target.method(
+        operation.description.resource,
+        operation.handler.method,
+        builds=True,
+        binds=False,
+        context_class=context_class,
+        finish=_call,
+        leading=1,
+    )
+    if not is_async(target.function):
+        raise ResourceError(
+            f"{name_of(target.function)} ({location(target.function)}) overrides a handler and is no `async def`: "
+            f"async def {target.name}(self, ctx): return await super().{target.name}(ctx)"
+        )
+    return target
+
+
+async def _call(ctx: InvocationContext, function: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+    # What the handler asks to be injected; the special parameters among it are for `ctx`.
+    injected = {name: value for name, value in kwargs.items() if name not in ctx._keywords}
+    return await function(ctx, *args, **injected)
+
+
+def _documented_body(operation: Operation) -> list[Parameter]:
+    if operation.body is None:
+        return []
+    return [Parameter("body", Parameter.KEYWORD_ONLY, annotation=operation.body.documented)]
+
+
+class ResourceRoute(APIRoute):
+    """A route whose body FastAPI documents and does not read: the handler does, when its turn comes."""
+
+    def get_route_handler(self) -> Any:
+        """FastAPI's own handler, for a route without a body."""
+        route = route_in_use(self)
+        documented = route.body_field, route.dependant
+        route.body_field, route.dependant = None, copy(route.dependant)
+        route.dependant.body_params = []
+        try:
+            return super().get_route_handler()
+        finally:
+            route.body_field, route.dependant = documented

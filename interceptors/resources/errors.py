@@ -1,0 +1,100 @@
+"""The errors of model resources.
+
+    InterceptorError
+    |- ResourceError (ValueError)        a resource, or a hook of one, is declared wrongly; raised before the first request
+    |  |- UnknownModelError (LookupError)      no resource has the model that a hook file or `@resources.hook` names
+    |  |- UnknownHookError (LookupError)       there is no hook or event of that name
+    |  |- HookParameterError (TypeError)       a hook asks for what it is not given
+    |  |- DuplicateHookError (ValueError)      two functions for one hook of one model
+    |  `- InvalidHookError (TypeError)         what is registered is no function
+    `- ApiError                          raised by hooks and handlers: an answer of `{"error": message}`
+
+The parts' own errors stand in the parts: two of these have namesakes in `interceptors.errors`, where they mean the hooks of
+connectors and of remoting.
+"""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from interceptors.errors import InterceptorError
+
+__all__ = [
+    "ApiError",
+    "DuplicateHookError",
+    "HookParameterError",
+    "InvalidHookError",
+    "ResourceError",
+    "UnknownHookError",
+    "UnknownModelError",
+    "suggest",
+]
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the nearest valid ones, and all of them."""
+    valid = list(known)
+    nearest = get_close_matches(name, valid, n=3, cutoff=0.5)
+    guess = f" Did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
+    return f"{guess} There are: {', '.join(map(repr, valid)) or 'none'}."
+
+
+class ResourceError(InterceptorError, ValueError):
+    """A resource is declared wrongly: names the class, the option and the nearest valid names."""
+
+
+class UnknownModelError(ResourceError, LookupError):
+    """No resource has a model called `name`."""
+
+    def __init__(self, message: str, name: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class UnknownHookError(ResourceError, LookupError):
+    """There is no hook or event `name`; `nearest` are the names that look alike."""
+
+    def __init__(self, message: str, name: str, known: Iterable[str]) -> None:
+        super().__init__(message)
+        self.name = name
+        self.nearest: Sequence[str] = get_close_matches(name, list(known), n=3, cutoff=0.5)
+
+
+class HookParameterError(ResourceError, TypeError):
+    """The hook `hook` has a parameter `parameter` that a hook of its name is not given."""
+
+    def __init__(self, message: str, hook: object, parameter: str) -> None:
+        super().__init__(message)
+        self.hook = hook
+        self.parameter = parameter
+
+
+class DuplicateHookError(ResourceError):
+    """A model has two functions for one hook: `first` and `second`."""
+
+    def __init__(self, message: str, first: object, second: object) -> None:
+        super().__init__(message)
+        self.first = first
+        self.second = second
+
+
+class InvalidHookError(ResourceError, TypeError):
+    """`hook` is no function."""
+
+    def __init__(self, message: str, hook: object) -> None:
+        super().__init__(message)
+        self.hook = hook
+
+
+class ApiError(InterceptorError):
+    """The request is refused: the answer is `{"error": message}` with this status."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        if not 400 <= status <= 599:
+            raise ValueError(f"ApiError's status is one of an error, 400 to 599, not {status!r}")
+        super().__init__(message)
+        self.message = message
+        self.status = status
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.message, self.status)

@@ -1,0 +1,106 @@
+"""Reading the options of a resource class: checked when the router is made, never at the first request."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from fastapi import params
+from pydantic import BaseModel
+
+from interceptors.kinds import is_async
+from interceptors.resources.description import Description, kebab_case, plural
+from interceptors.resources.errors import ResourceError, suggest
+from interceptors.resources.names import Handler
+from interceptors.resources.resource import Resource
+
+__all__ = ["dependencies_of", "describe", "handlers_of", "path_of", "tags_of", "transaction_of"]
+
+
+def describe(resource: type[Resource]) -> Description:
+    """What start-up can read of one resource alone. Raises ResourceError."""
+    if not (isinstance(resource, type) and issubclass(resource, Resource)):
+        raise ResourceError(f"{resource!r} is no resource: class UserResource(Resource): model = User")
+    if getattr(resource, "model", None) is None:
+        raise ResourceError(f"{resource.__qualname__} has no model: model = User")
+    description = Description(resource, resource.model)
+    hidden = _names(description, "hidden")
+    description.check_columns(hidden, "hidden")
+    description.hidden = frozenset(hidden)
+    description.serializer = _serializer(description)
+    _ = description.key, handlers_of(description)
+    return description
+
+
+def handlers_of(description: Description) -> frozenset[Handler]:
+    """What clients may do."""
+    return frozenset(_handler(description, "handlers", each) for each in _names(description, "handlers"))
+
+
+def path_of(description: Description) -> str:
+    """The last segment of the path."""
+    given = description.option("path")
+    if given is None:
+        return plural(kebab_case(description.name))
+    path = given.strip("/") if isinstance(given, str) else ""
+    if not path or "{" in path:
+        raise ResourceError(
+            f'{description.place("path")} is {given!r}; write a segment without parameters: path = "users"'
+        )
+    return path
+
+
+def tags_of(description: Description) -> list[Any]:
+    """OpenAPI tags."""
+    given = description.option("tags")
+    return [path_of(description)] if given is None else list(given)
+
+
+def dependencies_of(description: Description, handler: Handler) -> list[params.Depends]:
+    """The FastAPI dependencies of one handler."""
+    given: Any = description.option("dependencies")
+    if isinstance(given, Mapping):
+        by_handler = {_handler(description, "dependencies", each): found for each, found in given.items()}
+        given = by_handler.get(handler, ())
+    for each in given:
+        if not isinstance(each, params.Depends):
+            raise ResourceError(f"{description.place('dependencies')} has {each!r}; write Depends({each!r}).")
+    return list(given)
+
+
+def transaction_of(description: Description, handler: Handler, general: bool | None) -> bool:
+    """Is a request one transaction? Handler over resource over `Resources(transaction=)` over: writes are."""
+    given: Any = description.option("transaction")
+    if isinstance(given, Mapping):
+        given = {_handler(description, "transaction", each): found for each, found in given.items()}.get(handler)
+    if given is None:
+        given = handler.is_write if general is None else general
+    if not isinstance(given, bool):
+        raise ResourceError(
+            f"{description.place('transaction')} has {given!r}; it takes True, False or {{Handler: bool}}."
+        )
+    return given
+
+
+def _names(description: Description, option: str) -> Collection[Any]:
+    given: Any = description.option(option)
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise ResourceError(f"{description.place(option)} is {given!r}; write a collection: {option} = ({given!r},)")
+    return list(given)
+
+
+def _handler(description: Description, option: str, given: Any) -> Handler:
+    try:
+        return Handler(given)
+    except ValueError:
+        raise ResourceError(f"{description.place(option)} names {given!r}.{suggest(str(given), Handler)}") from None
+
+
+def _serializer(description: Description) -> Any:
+    given: Any = description.option("serializer")
+    if isinstance(given, type) and issubclass(given, BaseModel):
+        return lambda item, request: given.model_validate(item).model_dump(mode="json", by_alias=True)
+    if given is not None and (not callable(given) or is_async(given)):
+        raise ResourceError(
+            f"{description.place('serializer')} is {given!r}; write `def serializer(item, request): return item`, or give "
+            f"a pydantic model."
+        )
+    return given

@@ -1,0 +1,173 @@
+"""Events of resources: what a handler is told, taken right after the hook of the same name."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from copy import deepcopy
+from inspect import Parameter, isawaitable
+from typing import Any, TypeAlias, cast
+
+from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
+from starlette.requests import Request
+
+from interceptors.events import EventContext, EventDispatcher, EventError
+from interceptors.events.handlers import ArgumentMaker, EventHandler, special_arguments
+from interceptors.events.marks import EventOptions
+from interceptors.kinds import location, name_of
+from interceptors.resources.answers import concealed
+from interceptors.resources.context import ResourceContext
+from interceptors.resources.description import Description, snake_case
+from interceptors.resources.hooks import read_parameters
+from interceptors.resources.names import COMMON, SPECIAL, Handler
+from interceptors.signatures import SpecialType
+
+__all__ = ["AFTER_WRITES", "Facts", "check_event", "emit", "event_handler"]
+
+Facts: TypeAlias = Callable[[ResourceContext], Mapping[str, Any] | Awaitable[Mapping[str, Any]]]
+
+AFTER_WRITES = ("after_insert", "after_update", "after_patch", "after_delete")
+"""The events that start after the commit, and that an outbox stores."""
+
+_NOT_FOR_EVENTS = ("response", "in_transaction", "state")
+_ONLY_IN_PROCESS = ("request", "query", "conditions")
+_STORED = ("form_data", "item", "result", "params", "facts")
+_PLAIN: tuple[Any, ...] = (dict, list, Any, Parameter.empty)
+
+
+# -- declaring ---------------------------------------------------------------------------------------------------------
+
+
+def check_event(function: Callable[..., Any], point: str, options: EventOptions) -> None:
+    """Raises HookParameterError for a parameter that an event of this point is not given, and EventError."""
+    allowed = [
+        *SPECIAL[point],
+        *(name for name in COMMON if name not in _NOT_FOR_EVENTS),
+        "facts",
+        *special_arguments(),
+    ]
+    read_parameters(function, f"on_{point}", dict.fromkeys(allowed), "event")
+    if options.durable and point not in AFTER_WRITES:
+        raise EventError(
+            f"The event {name_of(function)} ({location(function)}) cannot be durable: only what happens after a write is "
+            f"stored, that is {', '.join(f'on_{after}' for after in AFTER_WRITES)}. Leave durable=True out."
+        )
+
+
+def event_handler(
+    function: Callable[..., Any],
+    point: str,
+    options: EventOptions,
+    description: Description,
+    models: Mapping[str, type],
+    dispatcher: EventDispatcher,
+) -> EventHandler:
+    """The handler that a dispatcher delivers to. Raises EventError for one that is durable and asks for what is not."""
+    durable = options.durable if point in AFTER_WRITES else False
+    handler = EventHandler(
+        event=f"{description.name}.on_{point}",
+        name=f"{function.__module__}.{function.__qualname__}",
+        function=function,
+        arguments=_arguments(function, point, description, models),
+        durable=durable,
+        attempts=options.attempts,
+    )
+    if dispatcher.durable(handler):
+        signature = read_parameters(function, f"on_{point}", _every_name(point), "event")
+        asked = {snake_case(parameter.name) for parameter in signature.visible}
+        asked |= {i.marker.name for i in signature.injected if isinstance(i.marker, SpecialType)}
+        for name in (*_ONLY_IN_PROCESS, "response"):
+            if name in asked:
+                raise EventError(
+                    f"{handler.title} handles {handler.event} durably, and asks for {name!r}, which exists only in this "
+                    f"process: take what you need with Resources(event_facts=...), or say @event(durable=False)."
+                )
+    return handler
+
+
+def _every_name(point: str) -> tuple[str, ...]:
+    return (*SPECIAL[point], *COMMON, "facts", *special_arguments())
+
+
+def _arguments(
+    function: Callable[..., Any], point: str, description: Description, models: Mapping[str, type]
+) -> ArgumentMaker:
+    """What makes the arguments of a delivery from its payload."""
+    signature = read_parameters(function, f"on_{point}", _every_name(point), "event")
+    getters = {p.name: _getter(snake_case(p.name), p.annotation, description, models) for p in signature.visible}
+
+    def make(ctx: EventContext) -> dict[str, Any]:
+        return {name: get(ctx) for name, get in getters.items()}
+
+    return make
+
+
+def _getter(
+    name: str, annotation: Any, description: Description, models: Mapping[str, type]
+) -> Callable[[EventContext], Any]:
+    special = special_arguments()
+    if name in special:
+        return special[name]
+    if name in _STORED:
+        if annotation in _PLAIN or getattr(annotation, "__origin__", None) in (dict, list):
+            return lambda ctx: ctx.payload.get(name)
+        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+        return lambda ctx: adapter.validate_python(ctx.payload.get(name))
+    getters: dict[str, Callable[[EventContext], Any]] = {
+        "model": lambda ctx: description.model,
+        "parent_model": lambda ctx: models.get(ctx.payload["parent_model"] or ""),
+        "handler": lambda ctx: Handler(ctx.payload["handler"]),
+        "relation": lambda ctx: ctx.payload["relation"],
+    }
+    return getters.get(name, lambda ctx: ctx.live[name])
+
+
+# -- emitting ----------------------------------------------------------------------------------------------------------
+
+
+async def emit(ctx: ResourceContext, dispatcher: EventDispatcher, name: str, point: str, facts: Facts | None) -> None:
+    """Tell what has happened at a point: at once, or with the commit of what was written."""
+    payload = await _snapshot(ctx, point, facts)
+    if point not in AFTER_WRITES or not ctx.in_transaction:
+        await dispatcher.emit(name, payload, live=_live(ctx), durable=False)
+        return
+    description = ctx._operation.description
+    key = f"{description.name}:{(ctx.item or {}).get(description.key)}"
+    await dispatcher.emit(name, payload, session=ctx.session, key=key, live=_live(ctx))
+
+
+async def _snapshot(ctx: ResourceContext, point: str, facts: Facts | None) -> dict[str, Any]:
+    """JSON values of now, without hidden columns; in every mode, so that the mode changes nothing for a handler."""
+    parent = ctx.parent_model
+    payload: dict[str, Any] = {
+        "handler": ctx.handler.value,
+        "relation": ctx.relation,
+        "parent_model": None if parent is None else parent.__name__,
+        "params": ctx.params,
+        "facts": {},
+    }
+    if facts is not None:
+        told = facts(ctx)
+        payload["facts"] = await cast("Awaitable[Any]", told) if isawaitable(told) else told
+    payload |= {name: _concealed(ctx, getattr(ctx, name)) for name in SPECIAL[point] if name in _STORED}
+    result: dict[str, Any] = to_jsonable_python(payload, bytes_mode="base64", inf_nan_mode="null")
+    return result
+
+
+def _concealed(ctx: ResourceContext, value: Any) -> Any:
+    description = ctx._operation.description
+    with_ = [] if ctx.conditions is None else ctx.conditions.with_
+    if isinstance(value, dict) and isinstance(value.get("data"), list) and ctx.handler is Handler.PAGINATE:
+        return {**value, "data": [concealed(row, description, with_) for row in value["data"]]}
+    if isinstance(value, list):
+        return [concealed(row, description, with_) for row in value]
+    return concealed(value, description, with_)
+
+
+def _live(ctx: ResourceContext) -> dict[str, Any]:
+    """What is no JSON: for handlers in this process."""
+    return {"request": _without_body(ctx.request), "query": ctx.query, "conditions": deepcopy(ctx.conditions)}
+
+
+def _without_body(request: Request) -> Request:
+    """A request that can be read after it has been answered; what its invocations share is left behind."""
+    scope = {name: value for name, value in request.scope.items() if name not in ("interceptors", "state")}
+    return Request({**scope, "state": dict(request.scope.get("state", {}))})
