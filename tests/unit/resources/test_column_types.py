@@ -1,0 +1,107 @@
+"""Which values a column takes from a client."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from pydantic import TypeAdapter, ValidationError
+
+from interceptors.resources.column_types import is_comparable, is_sortable, is_text, value_type
+from tests.unit.resources.query_support import Colour
+
+
+class Shouted(sa.TypeDecorator[str]):
+    impl = sa.String
+    cache_ok = True
+
+
+class Listed(sa.TypeDecorator[Any]):
+    impl = sa.JSON
+    cache_ok = True
+
+
+class Unheard(sa.types.UserDefinedType[Any]):
+    cache_ok = True
+
+
+def parsed(type_: Any, value: Any, **options: Any) -> Any:
+    return TypeAdapter(value_type(type_, **options)).validate_python(value)
+
+
+@pytest.mark.parametrize(
+    ("type_", "sent", "value"),
+    [
+        (sa.String(3), "longer", "longer"),
+        (sa.DateTime(), "2026-01-01T01:00:00+01:00", datetime(2026, 1, 1)),
+        (sa.DateTime(), "2026-01-01T01:00:00", datetime(2026, 1, 1, 1)),
+        (sa.DateTime(timezone=True), "2026-01-01T01:00:00+01:00", datetime(2026, 1, 1, tzinfo=UTC)),
+        (sa.Numeric(80, 2), "1" * 70, Decimal("1" * 70)),
+        (sa.Interval(), "P1D", timedelta(days=1)),
+        (sa.Uuid(as_uuid=False), "0" * 32, "00000000-0000-0000-0000-000000000000"),
+        (sa.Enum(Colour), "red", Colour.RED),
+        (sa.Enum("a", "b"), "b", "b"),
+        (sa.JSON(), {"a": [1]}, {"a": [1]}),
+        (Unheard(), "x", "x"),
+        (Shouted(), 7, 7),
+    ],
+    ids=repr,
+)
+def test_what_is_taken_is_what_a_driver_takes(type_: Any, sent: Any, value: Any) -> None:
+    """A time with an offset is made UTC; unknown types take anything."""
+    assert parsed(type_, sent) == value
+
+
+@pytest.mark.parametrize(
+    ("type_", "sent"),
+    [
+        (sa.String(), "\0"),
+        (sa.String(), "a\udfff"),
+        (sa.Numeric(10, 2), "1" * 66),
+        (sa.Float(), "inf"),
+        (sa.Integer(), -(2**63) - 1),
+        (sa.DateTime(timezone=True), "2026-01-01T01:00:00"),
+        (sa.DateTime(), "0001-01-01T00:00:00+01:00"),
+        (sa.Time(), "10:00:00+01:00"),
+        (sa.Interval(), "-P2000000D"),
+        (sa.Uuid(as_uuid=False), "0"),
+        (sa.Enum(Colour), "RED"),
+        (sa.Enum("a", "b"), "c"),
+    ],
+    ids=repr,
+)
+def test_what_a_driver_chokes_on_is_refused(type_: Any, sent: Any) -> None:
+    """By pydantic's own error, which nothing else escapes."""
+    with pytest.raises(ValidationError):
+        parsed(type_, sent)
+
+
+def test_text_may_be_limited_to_the_column() -> None:
+    """For bodies; a comparison with longer text is merely false."""
+    assert parsed(sa.String(3), "abc", limit_text=True) == "abc"
+    assert parsed(sa.String(), "abcd", limit_text=True) == "abcd"
+    with pytest.raises(ValidationError):
+        parsed(sa.String(3), "abcd", limit_text=True)
+    with pytest.raises(ValidationError):
+        parsed(sa.String(3), "a\0", limit_text=True)
+
+
+@pytest.mark.parametrize(
+    ("type_", "expected"),
+    [
+        (sa.Text(), (True, True, True)),
+        (sa.Enum("a"), (False, True, True)),
+        (sa.Integer(), (False, True, True)),
+        (sa.JSON(), (False, False, False)),
+        (sa.ARRAY(sa.Integer), (False, False, False)),
+        (Unheard(), (False, False, False)),
+        (Shouted(), (False, False, True)),
+        (Listed(), (False, False, False)),
+        (sa.types.NullType(), (False, False, False)),
+    ],
+    ids=repr,
+)
+def test_what_can_be_done_with_a_type(type_: Any, expected: Any) -> None:
+    """A pattern, a comparison, an order: what every database can."""
+    assert (is_text(type_), is_comparable(type_), is_sortable(type_)) == expected
