@@ -75,7 +75,7 @@ def library(prefix: str = "") -> Library:
         mentor_id: Mapped[int | None] = mapped_column(sa.ForeignKey(f"{prefix}authors.id"))
         books: Mapped[list["Book"]] = relationship(back_populates="author", order_by="Book.title.desc()")
         profile: Mapped["Profile | None"] = relationship(back_populates="author")
-        mentor: Mapped["Author | None"] = relationship(remote_side=[id], back_populates="pupils")
+        mentor: Mapped["Author | None"] = relationship(remote_side="Author.id", back_populates="pupils")
         pupils: Mapped[list["Author"]] = relationship(back_populates="mentor")
 
     class Book(Base):

@@ -1,6 +1,6 @@
 """Which values a column takes from a client."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -26,6 +26,12 @@ class Unheard(sa.types.UserDefinedType[Any]):
     cache_ok = True
 
 
+class Silent(Unheard):
+    @property
+    def python_type(self) -> Any:
+        raise NotImplementedError
+
+
 def parsed(type_: Any, value: Any, **options: Any) -> Any:
     return TypeAdapter(value_type(type_, **options)).validate_python(value)
 
@@ -44,7 +50,9 @@ def parsed(type_: Any, value: Any, **options: Any) -> Any:
         (sa.Enum("a", "b"), "b", "b"),
         (sa.JSON(), {"a": [1]}, {"a": [1]}),
         (Unheard(), "x", "x"),
+        (Silent(), "x", "x"),
         (Shouted(), 7, 7),
+        (sa.Time(), "10:00:00", time(10)),
     ],
     ids=repr,
 )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from interceptors.resources.conditions import Condition, Conditions, Sort, With
+from interceptors.resources.description import Description
 from interceptors.resources.errors import ApiError
 from interceptors.resources.query_parameters import query_parameters
 from interceptors.resources.query_string import parse_conditions
@@ -407,6 +408,13 @@ def test_the_documented_examples_and_patterns_are_accepted() -> None:
 def test_hidden_columns_are_not_documented() -> None:
     """Their names are nobody's business."""
     assert "secret" not in json.dumps(query_parameters(LIBRARY.author, paging=True, sorting=True))
+
+
+def test_a_resource_without_visible_columns_has_pages_alone() -> None:
+    """There is nothing to name."""
+    nothing = Description(LIBRARY.tag.resource, LIBRARY.Tag, frozenset(LIBRARY.tag.columns))
+    documented = query_parameters(nothing, paging=True, sorting=True)
+    assert [each["name"] for each in documented] == ["page", "per_page"]
 
 
 def test_show_documents_what_it_takes() -> None:
