@@ -11,6 +11,7 @@ from interceptors.cli.check import check_application
 from interceptors.cli.explain import explain_application
 from interceptors.cli.new import NewInterceptor, create
 from interceptors.cli.output import CommandError, one_line, say
+from interceptors.cli.relay import relay_events
 
 __all__ = ["app", "run"]
 
@@ -75,6 +76,18 @@ def check(
 ) -> int:
     """Make the checks of the application's start without starting it."""
     return 0 if check_application(application, lock=lock, verify=verify) else 1
+
+
+@app.command()
+def relay(
+    dispatcher: Annotated[
+        str, typer.Argument(metavar="EVENTS", help="module:attribute, an EventDispatcher with an outbox.")
+    ],
+    once: Annotated[bool, typer.Option("--once", help="Deliver what is due now, and end.")] = False,
+) -> int:
+    """Deliver stored events until SIGINT or SIGTERM; what runs then is waited for."""
+    relay_events(dispatcher, once=once)
+    return 0
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

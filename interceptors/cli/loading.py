@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from interceptors.cli.output import CommandError, UsageError, describe
 
-__all__ = ["load_application", "reporting"]
+__all__ = ["load_application", "loading", "reporting"]
 
 
 def load_application(text: str) -> FastAPI:
@@ -20,6 +20,16 @@ def load_application(text: str) -> FastAPI:
 
     Raises UsageError if there is no such thing, CommandError for whatever is raised while loading.
     """
+    with loading(text) as found:
+        made = found if isinstance(found, FastAPI) else _made_by(found)
+    if not isinstance(made, FastAPI):
+        raise UsageError(f"{text!r} is neither a FastAPI application nor a factory without parameters that gives one")
+    return made
+
+
+@contextmanager
+def loading(text: str) -> Generator[Any]:
+    """What `module:attribute` names; the current folder is searched first. What is raised and printed is not ours."""
     module, _, attribute = text.partition(":")
     if not all(module.split(".")) or not all(attribute.split(".")):
         raise UsageError(f"{text!r} is not of the form module:attribute, such as app.main:app")
@@ -27,11 +37,7 @@ def load_application(text: str) -> FastAPI:
     if sys.path[0] != here:
         sys.path.insert(0, here)
     with redirect_stdout(sys.stderr), reporting():  # what the application prints is no part of our answer
-        found = _attribute(_module(module), attribute)
-        made = found if isinstance(found, FastAPI) else _made_by(found)
-    if not isinstance(made, FastAPI):
-        raise UsageError(f"{text!r} is neither a FastAPI application nor a factory without parameters that gives one")
-    return made
+        yield _attribute(_module(module), attribute)
 
 
 @contextmanager

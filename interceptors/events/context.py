@@ -33,7 +33,7 @@ class EventValue:
 class EventContext(InvocationContext):
     """An event that is delivered to a handler; `args` are the handler's arguments.
 
-    Nothing of the publisher is in it: no request, no bindings, no context variables, and the session is its own.
+    Nothing of the publisher is in it: no bindings, no context variables, and the session is its own.
     """
 
     name: str
@@ -48,6 +48,11 @@ class EventContext(InvocationContext):
     """Objects that exist in the publisher's process only; empty where an event was stored."""
 
     _own: OwnSession
+
+    @property
+    def request(self) -> Any:
+        """For a resource's events in this process, a copy of the request without its body; else None."""
+        return self.live.get("request")
 
     @property
     def session(self) -> "AsyncSession":

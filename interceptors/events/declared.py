@@ -17,14 +17,15 @@ from interceptors.signatures import InjectedParameter, SpecialType, read_functio
 __all__ = ["argument_maker", "event_name", "snapshot"]
 
 
-def event_name(event: object) -> str:
+def event_name(event: Any) -> str:
     """The name of an event class: `event_name: ClassVar[str]` of this very class, or the class's own.
 
     Raises EventError for what is no class of events.
     """
+    thing: object = event
     if not isinstance(event, type) or not issubclass(event, BaseModel):
         raise EventError(
-            f"{name_of(event)} ({location(event)}) is no event; write `class OrderPaid(pydantic.BaseModel)`."
+            f"{name_of(thing)} ({location(thing)}) is no event; write `class OrderPaid(pydantic.BaseModel)`."
         )
     name = vars(event).get("event_name", event.__name__)
     if not isinstance(name, str) or not name:

@@ -1,5 +1,6 @@
 """One delivery: the handler's chain is run in a context of its own, with a session of its own."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast, final
@@ -10,7 +11,7 @@ from interceptors.events.handlers import EventHandler
 from interceptors.events.own_session import OwnSession, Sessions
 from interceptors.registry import InterceptorRegistry
 
-__all__ = ["Delivery", "deliver"]
+__all__ = ["Delivery", "deliver", "is_cancelled"]
 
 
 @final
@@ -55,3 +56,9 @@ async def deliver(
     finally:
         await own.close()
         current.reset(token)
+
+
+def is_cancelled() -> bool:
+    """Is the running task being cancelled from outside? Not if a CancelledError only came out of what it awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -25,6 +25,7 @@ from interceptors.registry import InterceptorRegistry
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from interceptors.events.durable import Durable
     from interceptors.events.outbox import Outbox
 
 __all__ = ["EventDispatcher"]
@@ -62,14 +63,16 @@ class EventDispatcher:
         self.registry = registry
         self.outbox = outbox
         self.broker = broker
-        self._sessions = sessions
+        self._sessions = outbox.sessions if sessions is None and outbox is not None else sessions
         self._relays = relay
         self._max_running = max_running
         self._drain = drain
+        self._end = 0.0  # when draining is over
         self._handlers: dict[str, list[EventHandler]] = {}
         self._classes: dict[str, type[BaseModel]] = {}
         self._in_process: InProcess | None = None
-        self._held = Held(self._prepare, self._run)
+        self._held = Held()
+        self._durable = None if outbox is None else self._with_outbox(outbox)
 
     # -- declaring -----------------------------------------------------------------------------------------------------
 
@@ -110,7 +113,7 @@ class EventDispatcher:
             raise EventError(
                 f"{handler.title} is durable, but there is no outbox: EventDispatcher(registry, outbox=Outbox(...))."
             )
-        if handler.asks_for_session and self._handler_sessions is None:
+        if handler.asks_for_session and self._sessions is None:
             raise EventError(
                 f"{handler.title} takes a session, but there are none: EventDispatcher(registry, sessions=...)."
             )
@@ -124,6 +127,8 @@ class EventDispatcher:
         if self._in_process is not None:
             self.registry._kept_plan(handler.target, EVENT)
         others.append(handler)
+        if self._durable is not None:
+            self._durable.add(handler)
 
     def has(self, name: str) -> bool:
         """Does any handler take the event of this name?"""
@@ -173,10 +178,14 @@ class EventDispatcher:
             raise EventError(f"The event {name!r} cannot be written as JSON: {error}") from error
         event_id = uuid4().hex
         handlers = self._handlers.get(name, ())
-        here = [handler for handler in handlers if not (durable and self.durable(handler))]
+        stored = [handler for handler in handlers if durable and self.durable(handler)]
+        here = [handler for handler in handlers if handler not in stored]
+        if here:
+            self._running(name)
+        if stored and self._durable is not None:
+            await self._durable.store(stored, event_id, json.loads(text), key, session)
         if here:
             put = partial(self._put, here, event_id, text, live)
-            self._running(name)
             if session is not None and durable:
                 from interceptors.events.after_commit import call_after_commit  # noqa: PLC0415 (needs SQLAlchemy)
 
@@ -205,7 +214,7 @@ class EventDispatcher:
     # -- running -------------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        await self._held.enter()
+        await self._enter(relays=self._relays)
         return self
 
     async def __aexit__(
@@ -219,24 +228,55 @@ class EventDispatcher:
         async with self:
             yield
 
-    @property
-    def _handler_sessions(self) -> Sessions | None:
-        return self._sessions
+    async def relay(self, *, once: bool = False) -> int:
+        """Deliver what is stored until cancelled, then wait `drain` seconds for what runs; gives how many it started.
+
+        `once`: what is due now, and what becomes due by that. Raises EventError without an outbox.
+        """
+        if self._durable is None:
+            raise EventError("There is nothing to relay without an outbox: EventDispatcher(registry, outbox=...).")
+        await self._enter(relays=False)
+        try:
+            return await self._durable.relay(once=once)
+        finally:
+            await self._held.leave()
+
+    def _with_outbox(self, outbox: "Outbox") -> "Durable":
+        from interceptors.events.durable import Durable  # noqa: PLC0415 (needs SQLAlchemy)
+
+        side = Durable(self.registry, outbox, self._sessions or outbox.sessions, self._max_running, self._drain)
+        if self.broker is not None:
+            from interceptors.events.taskiq import TaskiqCarrier  # noqa: PLC0415 (needs taskiq)
+
+            enter = partial(self._enter, relays=False)
+            side.carrier = TaskiqCarrier(self.broker, outbox, side.deliveries, side.known, enter, self._held.leave)
+        return side
+
+    async def _enter(self, *, relays: bool) -> None:
+        await self._held.enter(self._prepare, partial(self._run, relays=relays))
 
     async def _prepare(self) -> None:
         """What has to be right before anything runs."""
         for handlers in self._handlers.values():
             for handler in handlers:
                 self.registry._kept_plan(handler.target, EVENT)
+        if self._durable is not None:
+            await self._durable.check()
         self._in_process = InProcess(self._deliver, self._max_running)
 
-    async def _run(self, left: anyio.Event) -> None:
+    async def _run(self, left: anyio.Event, *, relays: bool) -> None:
         in_process = self._running("")
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(in_process.run, tasks)
-                await left.wait()
-                await in_process.drain(self._drain)
+                async with anyio.create_task_group() as until_left:
+                    if self._durable is not None:
+                        tasks.start_soon(self._durable.deliveries.renew)
+                        if relays:
+                            until_left.start_soon(self._durable.relay_until, left)
+                    await left.wait()
+                    self._end = anyio.current_time() + self._drain
+                await in_process.drain(max(self._end - anyio.current_time(), 0.0))
                 self._in_process = None
                 tasks.cancel_scope.cancel()
         finally:
@@ -244,4 +284,4 @@ class EventDispatcher:
             in_process.close()
 
     async def _deliver(self, delivery: Delivery) -> None:
-        await deliver(self.registry, delivery, self._handler_sessions)
+        await deliver(self.registry, delivery, self._sessions)

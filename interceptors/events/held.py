@@ -6,7 +6,17 @@ from typing import Any
 
 import anyio
 
-__all__ = ["Held"]
+__all__ = ["Held", "ended"]
+
+
+async def ended(task: asyncio.Task[Any]) -> None:
+    """Wait until a task has ended, also in a cancelled scope. Who is cancelled once more meanwhile, cancels the task."""
+    with anyio.CancelScope(shield=True):
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
 
 
 class Held:
@@ -16,36 +26,30 @@ class Held:
     may not be left in another task than it was entered in.
     """
 
-    def __init__(
-        self, prepare: Callable[[], Awaitable[None]], run: Callable[[anyio.Event], Coroutine[Any, Any, None]]
-    ) -> None:
-        self._prepare = prepare
-        self._run = run
+    def __init__(self) -> None:
         self._lock = anyio.Lock()
         self._times = 0
         self._left = anyio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    async def enter(self) -> None:
-        """Prepare and start it, if it does not run. Raises what the preparation raises."""
+    async def enter(
+        self, prepare: Callable[[], Awaitable[None]], run: Callable[[anyio.Event], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Prepare and run something, if nothing runs. Raises what the preparation raises."""
         async with self._lock:
             if self._task is None:
-                await self._prepare()
+                await prepare()
                 self._left = anyio.Event()
-                self._task = asyncio.create_task(self._run(self._left))
+                self._task = asyncio.create_task(run(self._left))
             self._times += 1
 
     async def leave(self) -> None:
-        """Have it end, if this is the last to leave, and wait for that. One that is cancelled meanwhile ends it hard."""
+        """Have it end, if this is the last to leave, and wait for that. Raises what it raised."""
         with anyio.CancelScope(shield=True):
             async with self._lock:
                 self._times -= 1
                 if self._times == 0 and self._task is not None:
                     task, self._task = self._task, None
                     self._left.set()
-                    try:
-                        await asyncio.wait([task])
-                    except asyncio.CancelledError:
-                        task.cancel()
-                        raise
+                    await ended(task)
                     task.result()

@@ -1,5 +1,6 @@
 """Delivery in this process: one owned task for each handler of an event, so many at once, the others in order."""
 
+import asyncio
 import logging
 import math
 from collections import Counter
@@ -8,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 from anyio.abc import TaskGroup
 
-from interceptors.events.delivery import Delivery
+from interceptors.events.delivery import Delivery, is_cancelled
 
 __all__ = ["InProcess", "describe"]
 
@@ -25,7 +26,6 @@ class InProcess:
         self._open: Counter[str] = Counter()
         self._idle = anyio.Event()
         self._idle.set()
-        self._is_cut = False
 
     def put(self, delivery: Delivery) -> None:
         """Have something delivered, after everything that was put before. Never waits, never drops."""
@@ -51,8 +51,7 @@ class InProcess:
             while self._open:
                 await self._idle.wait()
         if self._open:
-            self._is_cut = True
-            log.warning("Events were cut %g seconds after the dispatcher was left: %s", seconds, describe(self._open))
+            log.warning("Events were cut when the dispatcher was left: %s", describe(self._open))
 
     async def _run(self, delivery: Delivery) -> None:
         handler = delivery.handler
@@ -60,8 +59,8 @@ class InProcess:
             await self._deliver(delivery)
         except (KeyboardInterrupt, SystemExit):
             raise
-        except anyio.get_cancelled_exc_class():
-            if not self._is_cut:  # by the handler itself: a task that it waited for was cancelled, say
+        except asyncio.CancelledError:
+            if not is_cancelled():  # by the handler itself: a task that it waited for was cancelled, say
                 log.exception("The event %s was cancelled in its handler %s", handler.event, handler.name)
             raise
         except BaseException:

@@ -1,7 +1,7 @@
 """The session of one delivery: opened when it is first used, ended with the delivery, never anybody else's."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OwnSession", "Sessions"]
 
-Sessions = Callable[[], Any]
+Sessions: TypeAlias = Callable[[], Any]
 """What makes sessions: an `async_sessionmaker`."""
 
 _CLOSING = 5.0
@@ -30,11 +30,12 @@ class OwnSession:
 
     def get(self) -> "AsyncSession":
         """The session, made now if it is asked for the first time."""
-        if self.used is None:
+        session = self.used
+        if session is None:
             if self._sessions is None:
                 raise EventError("There are no sessions: EventDispatcher(registry, sessions=async_sessionmaker(...)).")
-            self.used = self._sessions()
-        return self.used
+            session = self.used = self._sessions()
+        return session
 
     async def commit(self) -> None:
         """Make lasting what was done in it, if anything was."""

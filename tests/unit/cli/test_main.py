@@ -43,7 +43,7 @@ def test_help_is_plain(run: Run, arguments: list[str]) -> None:
     ("arguments", "says"),
     [
         ([], "Missing command."),
-        (["relayed"], "No such command 'relayed'."),
+        (["serve"], "No such command 'serve'."),
         (["--nope"], "No such option: --nope"),
         (["new", "a", "b"], "Got unexpected extra argument(s) (b)"),
         (["new", "--group"], "Option '--group' requires an argument."),

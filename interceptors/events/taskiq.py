@@ -1,0 +1,136 @@
+"""Stored events carried to workers by a taskiq broker: the row stays the truth, a message only says which one to start.
+
+A message names a row and the attempt to make. Lost, doubled and late ones are harmless on every broker: a row that was
+not started within its lease is sent again, and only the first message that names the next attempt starts it.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from interceptors.errors import MissingExtraError
+from interceptors.events.errors import EventError
+from interceptors.events.outage import Outage
+from interceptors.events.outbox import Outbox
+from interceptors.events.store import Known, StoredEvent
+from interceptors.events.stored import StoredDeliveries
+from interceptors.kinds import name_of
+
+try:
+    from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask, TaskiqEvents, TaskiqState
+except ImportError as error:
+    raise MissingExtraError("interceptors.events.taskiq", "taskiq") from error
+
+__all__ = ["TaskiqCarrier"]
+
+log = logging.getLogger("interceptors.events")
+
+_TASK = "interceptors.event"
+_CLOSING = 5.0
+_LONGEST_SENDING = 10.0
+
+
+class TaskiqCarrier:
+    """Sends events that were taken, and in a worker runs those that arrive.
+
+    `enter` and `leave` are the dispatcher's: in a worker process it is entered, without a relay, for the worker's life.
+    """
+
+    starts = False
+
+    def __init__(
+        self,
+        broker: AsyncBroker,
+        outbox: Outbox,
+        deliveries: StoredDeliveries,
+        known: Callable[[], Known],
+        enter: Callable[[], Awaitable[None]],
+        leave: Callable[[], Awaitable[None]],
+    ) -> None:
+        if not isinstance(broker, AsyncBroker):
+            raise EventError(f"{name_of(broker)} is no taskiq broker; give the one of `taskiq worker app.main:broker`.")
+        if _TASK in broker.local_task_registry:
+            raise EventError(f"{name_of(broker)} carries the events of another dispatcher; give each its own.")
+        self._broker = broker
+        self._outbox = outbox
+        self._deliveries = deliveries
+        self._known = known
+        self._enter = enter
+        self._leave = leave
+        self._is_up = False
+        self._sending = Outage("Sending events to the broker")
+        self._starting = Outage("Starting events in the worker")
+        self._task = self._register()
+        broker.add_event_handler(TaskiqEvents.WORKER_STARTUP, self._worker_starts)
+        broker.add_event_handler(TaskiqEvents.WORKER_SHUTDOWN, self._worker_stops)
+
+    # -- in the process with the relay ---------------------------------------------------------------------------------
+
+    async def ready(self) -> None:
+        """Start the broker up, again after it has failed. Raises what it raises."""
+        if not self._is_up:
+            await self._broker.startup()
+            self._is_up = True
+
+    async def carry(self, event: StoredEvent, taken: float) -> bool:
+        """Send a message. If the broker is down the event is due again, and no attempt is lost."""
+        try:
+            # Some brokers wait until they are connected again. The lease must not end meanwhile.
+            with anyio.fail_after(min(self._outbox.lease / 2, _LONGEST_SENDING)):
+                await self._task.kiq(event.id, event.attempt)
+        except Exception as error:  # noqa: BLE001 (brokers raise what they like)
+            self._sending.begins(error)
+            await self._unsend(event)
+            await self.close()  # a connection that gave up does not come back by itself
+            return False
+        except BaseException:
+            await self._unsend(event)
+            raise
+        self._sending.ends()
+        return True
+
+    async def close(self) -> None:
+        """Shut the broker down."""
+        if self._is_up:
+            self._is_up = False
+            with anyio.move_on_after(_CLOSING, shield=True):
+                try:
+                    await self._broker.shutdown()
+                except Exception as error:
+                    log.debug("The broker could not be shut down", exc_info=error)
+
+    async def _unsend(self, event: StoredEvent) -> None:
+        with anyio.move_on_after(_CLOSING, shield=True):
+            try:
+                await self._outbox.store.put_back(event.id, event.attempt - 1, 0.0)
+            except Exception as error:  # noqa: BLE001 (then it is sent again when its lease ends)
+                self._sending.begins(error)
+
+    # -- in the worker -------------------------------------------------------------------------------------------------
+
+    def _register(self) -> AsyncTaskiqDecoratedTask[[int, int], Awaitable[None]]:
+        async def deliver_event(row: int, attempt: int) -> None:  # taskiq takes no bound method
+            await self._deliver(row, attempt)
+
+        # Acknowledged at once: a broker that brings the message again while or after it runs would do so in vain.
+        return self._broker.register_task(deliver_event, _TASK, ack_type="when_received")
+
+    async def _deliver(self, row: int, attempt: int) -> None:
+        taken = anyio.current_time()
+        try:
+            event = await self._outbox.store.start(row, attempt, self._known(), self._outbox.lease)
+        except Exception as error:  # noqa: BLE001 (the relay sends it again when its lease ends)
+            self._starting.begins(error)
+            return
+        self._starting.ends()
+        if event is not None:
+            await self._deliveries.carry(event, taken)
+
+    async def _worker_starts(self, state: TaskiqState) -> None:
+        if self._broker.is_worker_process:  # a broker in memory says it, too
+            await self._enter()
+
+    async def _worker_stops(self, state: TaskiqState) -> None:
+        if self._broker.is_worker_process:
+            await self._leave()
