@@ -3,7 +3,7 @@
 from interceptors.errors import MissingExtraError
 
 try:
-    import sqlalchemy.ext.asyncio
+    import sqlalchemy
 except ImportError as error:
     raise MissingExtraError("interceptors.resources", "sqlalchemy") from error
 
@@ -22,7 +22,7 @@ from interceptors.resources.names import Handler
 from interceptors.resources.resource import Resource
 from interceptors.resources.resources import Resources
 
-del sqlalchemy  # imported to see whether it is there
+del sqlalchemy  # imported to see whether it is there, before anything else needs it
 
 __all__ = [
     "ApiError",

@@ -41,6 +41,7 @@ async def insert_row(ctx: ResourceContext) -> None:
     ctx.session.add(instance)
     await ctx.session.flush()
     ctx.item = await store.reload(ctx.session, instance, description)
+    ctx._key = ctx.item[description.key]
 
 
 async def find_page(ctx: ResourceContext) -> None:
@@ -96,7 +97,7 @@ async def find_by_key(ctx: ResourceContext) -> None:
     found = await store.fetch(ctx.session, ctx.query, operation.description, operation.key_value(ctx.params))
     if found is None:
         raise _missing(ctx)
-    ctx._instance = found
+    ctx._instance, ctx._key = found, operation.key_value(ctx.params)
     ctx.item = store.as_dict(found, operation.description)
 
 

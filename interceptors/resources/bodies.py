@@ -2,19 +2,22 @@
 
 import json
 from collections.abc import Collection, Mapping
-from typing import Any, NoReturn
+from copy import copy
+from typing import Any, NoReturn, cast
 
 from pydantic import AliasChoices, BaseModel, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 from starlette.requests import Request
 
 from interceptors.resources.column_types import value_type
-from interceptors.resources.description import Description
+from interceptors.resources.description import Description, is_model
 from interceptors.resources.errors import ApiError, ResourceError, suggest
 
-__all__ = ["VERBS", "Body", "InvalidBody"]
+__all__ = ["Body", "InvalidBody"]
 
-VERBS = ("POST", "PUT", "PATCH")
+_WORDS = {"POST": "Insert", "PUT": "Update", "PATCH": "Patch"}
+"""The verbs that have a body, and the words for them in the names of schemas."""
 
 
 class InvalidBody(Exception):  # noqa: N818 (an answer, not an error of the library)
@@ -28,36 +31,44 @@ class InvalidBody(Exception):  # noqa: N818 (an answer, not an error of the libr
 class Body:
     """What one verb of one resource does with a body.
 
-    `link` is the foreign key of a nested route: it comes from the path and never from the body.
+    `link` is the foreign key of a nested route, which comes from the path and never from the body; `nested` names such
+    a route in the names of its schemas: `UserPosts`.
     """
 
-    def __init__(self, description: Description, verb: str, link: str | None) -> None:
+    def __init__(self, description: Description, verb: str, link: str | None = None, nested: str = "") -> None:
+        self._description = description
         self._verb = verb
         self._link = link
         self._given = _schema_of(description, verb)
-        self._accepted = _accepted(description, verb, self._given) - {link}
+        fields = _accepted(description, verb, self._given)
+        self._accepted = frozenset(fields - {link})
+        self._nested = nested if link in fields else ""
         if self._given is None:
-            self._schema = _made_from_columns(description, verb, self._accepted)
+            name = f"{self._nested or description.name}{_WORDS[verb]}"
+            self._schema = _made_from_columns(description, name, self._accepted, requires=verb == "POST")
         else:
             self._schema = self._given
-        fields = self._schema.model_fields
-        self._public = {name: _alias(field) or name for name, field in fields.items()}
-        self._field_of = {key: name for name, field in fields.items() for key in _keys(name, field)}
+        items = self._schema.model_fields.items()
+        self._public = {name: _keys(name, field)[0] for name, field in items}
+        self._field_of = {key: name for name, field in items for key in _keys(name, field)}
 
     @property
     def documented(self) -> type[BaseModel]:
-        """The schema as clients see it: the accepted fields alone; for PATCH all of them optional."""
+        """The schema as clients see it: the accepted fields alone, for PATCH all of them optional."""
+        models, purpose = self._description.models, (self._verb, self._accepted)
+        return models.get(purpose) or models.setdefault(purpose, self._documented())
+
+    def _documented(self) -> type[BaseModel]:
         fields = self._schema.model_fields
-        if self._verb != "PATCH" and set(fields) == self._accepted:
+        is_patch = self._verb == "PATCH"
+        if self._given is None or (self._accepted == fields.keys() and not is_patch):
             return self._schema
-        kept = {
-            name: (field.annotation, _optional(field) if self._verb == "PATCH" else field)
+        kept: dict[str, Any] = {
+            name: (field.annotation, _optional(field) if is_patch else field)
             for name, field in fields.items()
             if name in self._accepted
         }
-        suffix = self._verb.title() if self._verb not in self._schema.__name__.upper() else ""
-        definitions: dict[str, Any] = kept
-        return create_model(f"{self._schema.__name__}{suffix}", **definitions)
+        return create_model(f"{self._nested}{self._schema.__name__}{'Patch' if is_patch else ''}", **kept)
 
     async def read(self, request: Request, item: Mapping[str, Any] | None, link: Any) -> dict[str, Any]:
         """The `form_data` of a request. Raises ApiError and InvalidBody."""
@@ -107,7 +118,7 @@ async def read_object(request: Request) -> dict[str, Any]:
         raise ApiError("The body is no valid JSON") from None
     if not isinstance(body, dict):
         raise ApiError("The body has to be a JSON object")
-    return body
+    return cast("dict[str, Any]", body)
 
 
 def _no_number(text: str) -> NoReturn:
@@ -115,28 +126,23 @@ def _no_number(text: str) -> NoReturn:
 
 
 def _schema_of(description: Description, verb: str) -> type[BaseModel] | None:
-    given: Any = description.option("validation")
-    if not isinstance(given, Mapping):
-        return _checked_schema(description, given)
-    _check_verbs(description, "validation", given)
-    found: Any = given.get(verb, given.get("PUT") if verb == "PATCH" else None)
-    return _checked_schema(description, found)
-
-
-def _checked_schema(description: Description, schema: Any) -> type[BaseModel] | None:
-    if schema is None or (isinstance(schema, type) and issubclass(schema, BaseModel)):
-        return schema
+    schema: Any = description.option("validation")
+    if _is_mapping(schema):
+        by_verb = _by_verb(description, "validation", schema)
+        schema = by_verb.get(verb, by_verb.get("PUT") if verb == "PATCH" else None)
+    if schema is None or is_model(schema):
+        found: type[BaseModel] | None = schema
+        return found
     raise ResourceError(f"{description.place('validation')} has {schema!r}, which is no pydantic model.")
 
 
 def _accepted(description: Description, verb: str, schema: type[BaseModel] | None) -> set[str]:
     given: Any = description.option("fillable")
-    fields = set() if schema is None else set(schema.model_fields)
+    fields: set[str] = set() if schema is None else set(schema.model_fields)
     if given is None:
         return fields
-    if isinstance(given, Mapping):
-        _check_verbs(description, "fillable", given)
-        given = given.get(verb, ())
+    if _is_mapping(given):
+        given = _by_verb(description, "fillable", given).get(verb, ())
     if isinstance(given, str):
         raise ResourceError(f"{description.place('fillable')} is a text; write a set: {{{given!r}}}")
     names: Collection[str] = given
@@ -153,28 +159,32 @@ def _accepted(description: Description, verb: str, schema: type[BaseModel] | Non
     return set(names)
 
 
-def _check_verbs(description: Description, option: str, given: Mapping[Any, Any]) -> None:
+def _is_mapping(given: object) -> bool:
+    return isinstance(given, Mapping)
+
+
+def _by_verb(description: Description, option: str, given: Any) -> Any:
     for verb in given:
-        if verb not in VERBS:
-            raise ResourceError(f"{description.place(option)} has the verb {verb!r}.{suggest(str(verb), VERBS)}")
+        if verb not in _WORDS:
+            raise ResourceError(f"{description.place(option)} has the verb {verb!r}.{suggest(str(verb), _WORDS)}")
+    return given
 
 
-def _made_from_columns(description: Description, verb: str, names: Collection[str]) -> type[BaseModel]:
-    """A schema of the columns: their type, the length of text, whether null is allowed, and what POST requires."""
+def _made_from_columns(
+    description: Description, title: str, names: Collection[str], *, requires: bool
+) -> type[BaseModel]:
+    """A schema of the columns: their type, the length of text, whether null is allowed, and what has to be there."""
     fields: dict[str, Any] = {}
     for name in description.columns:
         if name not in names or name not in description.writable:
             continue
         column = description.column(name)
         kind: Any = value_type(column.type, limit_text=True)
-        if column.nullable:
-            kind = kind | None if kind is not Any else Any
-        required = verb == "POST" and not column.nullable and not _has_default(column)
+        if column.nullable and kind is not Any:
+            kind |= None
+        required = requires and not column.nullable and not _has_default(column)
         fields[name] = (kind, ... if required else Field(default_factory=_nothing))
-    return create_model(f"{description.name}{_WORDS[verb]}", **fields)
-
-
-_WORDS = {"POST": "Insert", "PUT": "Update", "PATCH": "Patch"}
+    return create_model(title, **fields)
 
 
 def _nothing() -> None:
@@ -192,21 +202,13 @@ def _has_default(column: Any) -> bool:
 
 
 def _optional(field: FieldInfo) -> FieldInfo:
-    changed = FieldInfo.merge_field_infos(field, default_factory=_nothing)
-    changed.default = Field(default_factory=_nothing).default
+    changed = copy(field)
+    changed.default, changed.default_factory = PydanticUndefined, _nothing
     return changed
-
-
-def _alias(field: FieldInfo) -> str | None:
-    alias = field.validation_alias or field.alias
-    if isinstance(alias, AliasChoices):
-        return next((choice for choice in alias.choices if isinstance(choice, str)), None)
-    return alias if isinstance(alias, str) else None
 
 
 def _keys(name: str, field: FieldInfo) -> list[str]:
     """Under which keys of a body a field may stand."""
     alias = field.validation_alias
     choices = alias.choices if isinstance(alias, AliasChoices) else [alias, field.alias]
-    found = [choice for choice in choices if isinstance(choice, str)]
-    return found or [name]
+    return [choice for choice in choices if isinstance(choice, str)] or [name]

@@ -71,6 +71,8 @@ class ResourceContext(RouteContext):
 
     _instance: Any
     """The mapped object of the row that is changed."""
+    _key: Any
+    """The primary key of the row that is written."""
     _first_query: Any
     """`query` as it was made: as long as it is this one nobody has narrowed it."""
 

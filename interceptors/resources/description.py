@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from sqlalchemy import Column, Select, inspect, select
 from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.orm import Mapper, QueryableAttribute, RelationshipDirection, RelationshipProperty, undefer
@@ -16,7 +16,12 @@ from interceptors.kinds import location
 from interceptors.resources.column_types import value_type
 from interceptors.resources.errors import ResourceError, suggest
 
-__all__ = ["Description", "Relation", "kebab_case", "plural", "snake_case"]
+__all__ = ["Description", "Relation", "is_model", "kebab_case", "plural", "snake_case"]
+
+
+def is_model(given: object) -> bool:
+    """Is it a class of pydantic models?"""
+    return isinstance(given, type) and issubclass(given, BaseModel)
 
 
 def snake_case(name: str) -> str:
@@ -53,10 +58,12 @@ class Description:
     model: type
     hidden: frozenset[str] = frozenset()
     """Columns that never leave."""
-    relations: dict[str, Relation] = field(default_factory=dict)
+    relations: dict[str, Relation] = field(default_factory=dict[str, Relation])
     """What a client may load with `with`; filled in when every resource is known."""
     serializer: Callable[[dict[str, Any], Any], dict[str, Any]] | None = None
     """Makes of a row what clients see."""
+    models: dict[Any, type[BaseModel]] = field(default_factory=dict[Any, type[BaseModel]])
+    """The schemas made for it, by what they are for: each is one component of the OpenAPI document."""
 
     @property
     def name(self) -> str:
@@ -75,15 +82,17 @@ class Description:
     @cached_property
     def mapper(self) -> Mapper[Any]:
         """SQLAlchemy's description. Raises ResourceError for what is no mapped class."""
+        model: Any = self.model
         try:
-            mapper = inspect(self.model)
+            mapper: Any = inspect(model)
         except NoInspectionAvailable:
             mapper = None
-        if not isinstance(mapper, Mapper):
+        if not getattr(mapper, "is_mapper", False):
             raise ResourceError(
                 f"{self.place('model')} is {self.model!r}, which is no mapped class of SQLAlchemy's: model = User"
             )
-        return mapper
+        found: Mapper[Any] = mapper
+        return found
 
     @cached_property
     def columns(self) -> Mapping[str, QueryableAttribute[Any]]:

@@ -1,6 +1,5 @@
 """What OpenAPI says about the routes of a resource."""
 
-from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -87,18 +86,14 @@ def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _answer(description: Description, handler: Handler) -> Any:
-    row = _row(description)
+    row: Any = description.models.get("row") or description.models.setdefault("row", _row(description))
+    rows: Any = list[row]
     if handler is Handler.PAGINATE:
-        return _page(row)
-    return list[row] if handler is Handler.ALL else row
+        page = create_model(f"{row.__name__}Page", data=(rows, ...), pagination=(Pagination, ...))
+        return description.models.setdefault("page", page)
+    return rows if handler is Handler.ALL else row
 
 
-@cache
-def _page(row: type[BaseModel]) -> type[BaseModel]:
-    return create_model(f"{row.__name__}Page", data=(list[row], ...), pagination=(Pagination, ...))
-
-
-@cache
 def _row(description: Description) -> type[BaseModel]:
     """A row as it is answered. No column is sure to be there: `fields` may leave it out."""
     serializer: Any = description.option("serializer")

@@ -18,10 +18,11 @@ from interceptors.fastapi.statuses import raise_status
 from interceptors.kinds import is_async, location, name_of
 from interceptors.plan import Target
 from interceptors.registry import InterceptorRegistry
-from interceptors.resources.answers import answer_to, render
 from interceptors.resources.context import ResourceContext
 from interceptors.resources.errors import ResourceError
 from interceptors.resources.operations import Operation
+from interceptors.resources.refusals import answer_to
+from interceptors.resources.rendering import render
 
 __all__ = ["ResourceRoute", "resource_endpoint"]
 

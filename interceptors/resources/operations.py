@@ -82,6 +82,11 @@ class Parent:
     """The attribute of the model further down."""
     above: "Parent | None"
 
+    @property
+    def title(self) -> str:
+        """For the names of schemas: `UserPosts`."""
+        return self.description.name + "".join(word.title() for word in self.relation.split("_"))
+
     def query(self, params: Mapping[str, Any]) -> Select[Any]:
         """Selects the row's key, if the row belongs to the parent above it."""
         column = self.description.key_column

@@ -1,13 +1,14 @@
 """Reading the options of a resource class: checked when the router is made, never at the first request."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import params
 from pydantic import BaseModel
 
 from interceptors.kinds import is_async
-from interceptors.resources.description import Description, kebab_case, plural
+from interceptors.resources.description import Description, is_model, kebab_case, plural
 from interceptors.resources.errors import ResourceError, suggest
 from interceptors.resources.names import Handler
 from interceptors.resources.resource import Resource
@@ -56,10 +57,8 @@ def tags_of(description: Description) -> list[Any]:
 
 def dependencies_of(description: Description, handler: Handler) -> list[params.Depends]:
     """The FastAPI dependencies of one handler."""
-    given: Any = description.option("dependencies")
-    if isinstance(given, Mapping):
-        by_handler = {_handler(description, "dependencies", each): found for each, found in given.items()}
-        given = by_handler.get(handler, ())
+    given = _for_handler(description, "dependencies", handler)
+    given = () if given is None else given
     for each in given:
         if not isinstance(each, params.Depends):
             raise ResourceError(f"{description.place('dependencies')} has {each!r}; write Depends({each!r}).")
@@ -68,9 +67,7 @@ def dependencies_of(description: Description, handler: Handler) -> list[params.D
 
 def transaction_of(description: Description, handler: Handler, general: bool | None) -> bool:
     """Is a request one transaction? Handler over resource over `Resources(transaction=)` over: writes are."""
-    given: Any = description.option("transaction")
-    if isinstance(given, Mapping):
-        given = {_handler(description, "transaction", each): found for each, found in given.items()}.get(handler)
+    given = _for_handler(description, "transaction", handler)
     if given is None:
         given = handler.is_write if general is None else general
     if not isinstance(given, bool):
@@ -80,9 +77,22 @@ def transaction_of(description: Description, handler: Handler, general: bool | N
     return given
 
 
+def _through_model(model: type[BaseModel], item: dict[str, Any], request: Any) -> dict[str, Any]:
+    return model.model_validate(item).model_dump(mode="json", by_alias=True)
+
+
+def _for_handler(description: Description, option: str, handler: Handler) -> Any:
+    """An option that may be a mapping by handler."""
+    given: Any = description.option(option)
+    by_handler: Any = given
+    if not isinstance(given, Mapping):
+        return by_handler
+    return {_handler(description, option, each): found for each, found in by_handler.items()}.get(handler)
+
+
 def _names(description: Description, option: str) -> Collection[Any]:
     given: Any = description.option(option)
-    if isinstance(given, str) or not isinstance(given, Iterable):
+    if isinstance(given, str) or not hasattr(given, "__iter__"):
         raise ResourceError(f"{description.place(option)} is {given!r}; write a collection: {option} = ({given!r},)")
     return list(given)
 
@@ -96,8 +106,8 @@ def _handler(description: Description, option: str, given: Any) -> Handler:
 
 def _serializer(description: Description) -> Any:
     given: Any = description.option("serializer")
-    if isinstance(given, type) and issubclass(given, BaseModel):
-        return lambda item, request: given.model_validate(item).model_dump(mode="json", by_alias=True)
+    if is_model(given):
+        return partial(_through_model, given)
     if given is not None and (not callable(given) or is_async(given)):
         raise ResourceError(
             f"{description.place('serializer')} is {given!r}; write `def serializer(item, request): return item`, or give "

@@ -64,7 +64,7 @@ class _Functions:
     """What was declared, by (snake_case model, point): at most one function each."""
 
     what: str
-    found: dict[tuple[str, str], _Declared] = field(default_factory=dict)
+    found: dict[tuple[str, str], _Declared] = field(default_factory=dict[tuple[str, str], _Declared])
 
     def add(self, model: str, point: str, declared: _Declared) -> None:
         """Raises DuplicateHookError if there is one already."""
@@ -108,6 +108,7 @@ class Resources:
         self._dispatcher = events
         self._transaction = transaction
         self._facts = event_facts
+        self._added: list[type[Resource]] = []
         self._descriptions: dict[type, Description] = {}
         self._hooks = _Functions("hook")
         self._events = _Functions("event")
@@ -116,9 +117,12 @@ class Resources:
     # -- declaring -----------------------------------------------------------------------------------------------------
 
     def add(self, *resources: type[Resource]) -> None:
-        """Add resource classes. Raises ResourceError for what is wrong with one of them."""
+        """Add resource classes; `router()` says what is wrong with them."""
         self._check_open()
-        for resource in resources:
+        self._added += resources
+
+    def _describe_all(self) -> None:
+        for resource in self._added:
             description = describe(resource)
             for other in self._descriptions.values():
                 if other.model is description.model or snake_case(other.name) == snake_case(description.name):
@@ -194,6 +198,8 @@ class Resources:
         Raises ResourceError and EventError for everything that is wrong with resources, hooks and events together.
         """
         if self._handlers is None:
+            self._descriptions.clear()  # of an attempt that failed
+            self._describe_all()
             self._check_models()
             connect(self._descriptions)
             self._handlers = self._declare_handlers()
@@ -268,7 +274,12 @@ class Resources:
         in_transaction = transaction_of(description, handler, self._transaction)
         body = None
         if handler in (Handler.INSERT, Handler.UPDATE, Handler.PATCH):
-            body = Body(description, _VERBS[handler], place.parents[-1].link.key if place.parents else None)
+            parent = place.parents[-1] if place.parents else None
+            body = (
+                Body(description, _VERBS[handler], parent.link.key, parent.title)
+                if parent
+                else Body(description, _VERBS[handler])
+            )
         operation = Operation(description, handler, place.parents, place.parameter, in_transaction, body)
         operation.steps = tuple(self._steps(operation))
         return operation

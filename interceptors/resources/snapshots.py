@@ -13,11 +13,11 @@ from interceptors.events import EventContext, EventDispatcher, EventError
 from interceptors.events.handlers import ArgumentMaker, EventHandler, special_arguments
 from interceptors.events.marks import EventOptions
 from interceptors.kinds import location, name_of
-from interceptors.resources.answers import concealed
 from interceptors.resources.context import ResourceContext
 from interceptors.resources.description import Description, snake_case
 from interceptors.resources.hooks import read_parameters
 from interceptors.resources.names import COMMON, SPECIAL, Handler
+from interceptors.resources.rendering import concealed
 from interceptors.signatures import SpecialType
 
 __all__ = ["AFTER_WRITES", "Facts", "check_event", "emit", "event_handler"]
@@ -129,8 +129,7 @@ async def emit(ctx: ResourceContext, dispatcher: EventDispatcher, name: str, poi
     if point not in AFTER_WRITES or not ctx.in_transaction:
         await dispatcher.emit(name, payload, live=_live(ctx), durable=False)
         return
-    description = ctx._operation.description
-    key = f"{description.name}:{(ctx.item or {}).get(description.key)}"
+    key = f"{ctx.model.__name__}:{ctx._key}"
     await dispatcher.emit(name, payload, session=ctx.session, key=key, live=_live(ctx))
 
 
@@ -147,19 +146,9 @@ async def _snapshot(ctx: ResourceContext, point: str, facts: Facts | None) -> di
     if facts is not None:
         told = facts(ctx)
         payload["facts"] = await cast("Awaitable[Any]", told) if isawaitable(told) else told
-    payload |= {name: _concealed(ctx, getattr(ctx, name)) for name in SPECIAL[point] if name in _STORED}
+    payload |= {name: concealed(ctx, getattr(ctx, name)) for name in SPECIAL[point] if name in _STORED}
     result: dict[str, Any] = to_jsonable_python(payload, bytes_mode="base64", inf_nan_mode="null")
     return result
-
-
-def _concealed(ctx: ResourceContext, value: Any) -> Any:
-    description = ctx._operation.description
-    with_ = [] if ctx.conditions is None else ctx.conditions.with_
-    if isinstance(value, dict) and isinstance(value.get("data"), list) and ctx.handler is Handler.PAGINATE:
-        return {**value, "data": [concealed(row, description, with_) for row in value["data"]]}
-    if isinstance(value, list):
-        return [concealed(row, description, with_) for row in value]
-    return concealed(value, description, with_)
 
 
 def _live(ctx: ResourceContext) -> dict[str, Any]:

@@ -31,7 +31,7 @@ async def count(session: AsyncSession, query: Select[Any], description: Descript
 
 async def fetch(session: AsyncSession, query: Select[Any], description: Description, key: Any) -> Any:
     """The mapped object of a key as the query gives it, or None."""
-    statement = query.where(description.key_column == key).with_only_columns(
+    statement: Select[Any] = query.where(description.key_column == key).with_only_columns(
         description.model, maintain_column_froms=True
     )
     statement = statement.options(*description.loading).execution_options(populate_existing=True)
