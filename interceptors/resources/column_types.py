@@ -1,5 +1,6 @@
 """What values a column takes: the type that path parameters, query strings and request bodies are parsed by."""
 
+import re
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -61,7 +62,7 @@ def _text(type_: sql.TypeEngine[Any], *, limit_text: bool) -> Any:
 
 def _storable(value: str) -> str:
     """JSON can spell both; PostgreSQL has no NUL in text, and half a surrogate pair is in no UTF-8."""
-    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+    if _UNSTORABLE.search(value):
         raise ValueError("text may have neither NUL nor half of a surrogate pair in it")
     return value
 
@@ -97,6 +98,7 @@ def _python_type(type_: sql.TypeEngine[Any]) -> Any:
     return found if isinstance(found, type) and (found in _PLAIN or issubclass(found, Enum)) else Any
 
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _PLAIN = (str, int, float, bool, bytes, Decimal, datetime, date, time, timedelta, UUID, list, dict)
 _TYPES: dict[Any, Any] = {
     # 64 bits: what the widest integer column of a database holds.

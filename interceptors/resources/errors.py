@@ -13,7 +13,7 @@ The parts' own errors stand in the parts: two of these have namesakes in `interc
 connectors and of remoting.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -87,14 +87,15 @@ class InvalidHookError(ResourceError, TypeError):
 
 
 class ApiError(InterceptorError):
-    """The request is refused: the answer is `{"error": message}` with this status."""
+    """The request is refused: the answer is `{"error": message}` with this status and these headers."""
 
-    def __init__(self, message: str, status: int = 400) -> None:
+    def __init__(self, message: str, status: int = 400, headers: Mapping[str, str] | None = None) -> None:
         if not 400 <= status <= 599:
             raise ValueError(f"ApiError's status is one of an error, 400 to 599, not {status!r}")
         super().__init__(message)
         self.message = message
         self.status = status
+        self.headers = headers
 
     def __reduce__(self) -> Any:
-        return type(self), (self.message, self.status)
+        return type(self), (self.message, self.status, self.headers)

@@ -23,7 +23,7 @@ def answer_to(error: Exception, request: Request) -> Response | None:
     if isinstance(error, HTTPException) or _has_handler(error, request):
         return None
     if isinstance(error, ApiError):
-        return json_answer({"error": error.message}, error.status)
+        return json_answer({"error": error.message}, error.status, error.headers)
     if isinstance(error, InvalidBody):
         return json_answer({"errors": error.errors}, 400)
     refusal = _refused_by_database(error)

@@ -1,6 +1,6 @@
 """Rows as clients and event handlers may see them."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 from pydantic import BaseModel
@@ -18,10 +18,10 @@ __all__ = ["concealed", "json_answer", "render"]
 Row: TypeAlias = dict[str, Any]
 
 
-def json_answer(content: Any, status: int) -> Response:
+def json_answer(content: Any, status: int, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON response of whatever pydantic can write."""
     body = to_json(content, bytes_mode="base64", inf_nan_mode="null")
-    return Response(body, status, media_type="application/json")
+    return Response(body, status, headers, media_type="application/json")
 
 
 def render(ctx: ResourceContext, result: Any) -> Response:
