@@ -31,6 +31,8 @@ def value_type(type_: sql.TypeEngine[Any], *, limit_text: bool = False) -> Any:
         # 65 digits: what MariaDB's decimals have. "1e999999999" would be written out digit by digit.
         digits = max(65, getattr(type_, "precision", None) or 0)
         return Annotated[Decimal, Field(allow_inf_nan=False, max_digits=digits)]
+    if isinstance(type_, sql.Float) and (isinstance(type_, sql.REAL) or (type_.precision or 53) <= 24):
+        return Annotated[float, Field(allow_inf_nan=False, ge=-_LARGEST_SINGLE, le=_LARGEST_SINGLE)]
     return _TYPES.get(python, python)
 
 
@@ -98,6 +100,7 @@ def _python_type(type_: sql.TypeEngine[Any]) -> Any:
     return found if isinstance(found, type) and (found in _PLAIN or issubclass(found, Enum)) else Any
 
 
+_LARGEST_SINGLE = 3.4028234663852886e38
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _PLAIN = (str, int, float, bool, bytes, Decimal, datetime, date, time, timedelta, UUID, list, dict)
 _TYPES: dict[Any, Any] = {

@@ -25,6 +25,7 @@ from tests.integration.resources.query_model import (
     ids,
     row_lists,
 )
+from tests.integration.resources.query_values import INTERESTING
 from tests.unit.resources.query_support import LIBRARY
 
 SQLITE = DIALECTS["sqlite"]
@@ -75,38 +76,6 @@ def test_what_a_hook_adds_narrows(
 # -- against the client ------------------------------------------------------------------------------------------------
 
 NAMES = ["page", "per_page", "sort", "fields", "q", "with"]
-INTERESTING = [
-    *(
-        "",
-        "0",
-        "-1",
-        "1",
-        "1.5",
-        "1e400",
-        "nan",
-        "inf",
-        "true",
-        "\0",
-        "\ud800",
-        "😀",
-        "*" * 1_001,
-        "9" * 5_000,
-        "red",
-        "one",
-    ),
-    *("2026-01-01", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59.999999-12:00", "2026-01-01T00:00:00", "24:00:00"),
-    *(
-        "23:59:59.999999",
-        "P1D",
-        "-P999999999D",
-        "P2932896D",
-        "-P719162D",
-        "0" * 32,
-        "ffffffff-ffff-ffff-ffff-ffffffffffff",
-    ),
-    *(0, 1, -1, 2**31, 2**63 - 1, -(2**63), 2**63, 10**30, 10**4_000, 1.5, 1e308, 5e-324, 1e100, "1e60", "1e-60", "é"),
-    *(True, False, None, [], {}, [1, 2], ["a", None], [[]], {"a": 1}),
-]
 SUFFIXES = ["", "", "$not", "$gt", "$lte", "$like", "$notILike", "$in", "$notIn", "$between", "$notBetween", "$x", "$"]
 
 
