@@ -35,11 +35,15 @@ import interceptors.connectors.pymongo
 import interceptors.connectors.sqlalchemy
 import interceptors.connectors.zeep
 import interceptors.errors
+import interceptors.events
 import interceptors.fastapi
 import interceptors.remoting
+import interceptors.resources
 import interceptors.testing
 from interceptors import Arguments, InterceptorRegistry, InvocationContext
 from interceptors.connectors import Connector, ConnectorContext
+from interceptors.events import EventContext, EventDispatcher, Outbox
+from interceptors.resources import Resource, ResourceContext, Resources
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -213,14 +217,28 @@ def test_links_lead_somewhere() -> None:
             interceptors.connectors.sqlalchemy,
             interceptors.connectors.zeep,
             interceptors.errors,
+            interceptors.events,
             interceptors.fastapi,
             interceptors.remoting,
+            interceptors.resources,
             interceptors.testing,
         )
     ]
     + [
         pytest.param([name for name in dir(cls) if not name.startswith("_")], id=cls.__name__)
-        for cls in (Arguments, Connector, ConnectorContext, InterceptorRegistry, InvocationContext)
+        for cls in (
+            Arguments,
+            Connector,
+            ConnectorContext,
+            EventContext,
+            EventDispatcher,
+            InterceptorRegistry,
+            InvocationContext,
+            Outbox,
+            Resource,
+            ResourceContext,
+            Resources,
+        )
     ],
 )
 def test_every_public_name_is_described(names: list[str]) -> None:

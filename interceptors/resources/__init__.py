@@ -1,11 +1,11 @@
 """Model resources: a SQLAlchemy class gets its REST routes, with hooks and events at every step, on the one chain."""
 
-from interceptors.errors import MissingExtraError
+from interceptors.errors import MissingExtraError as _MissingExtraError
 
 try:
     import sqlalchemy
 except ImportError as error:
-    raise MissingExtraError("interceptors.resources", "sqlalchemy") from error
+    raise _MissingExtraError("interceptors.resources", "sqlalchemy") from error
 
 from interceptors.resources.conditions import Condition, Conditions, Sort
 from interceptors.resources.context import ResourceContext
