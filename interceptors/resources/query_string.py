@@ -75,10 +75,10 @@ def _per_page(text: str) -> int:
 
 
 def _number(text: str) -> int | None:
-    """Digits alone: `int` would take "1_0" and refuse the 4,301st digit. Whatever has more than 18 is as good as 10**18."""
+    """Digits alone: `int` would take "1_0" and refuse the 4,301st digit. More than 18 of them are as good as 10**18."""
     if not (text.isascii() and text.isdigit()):
         return None
-    return int(text) if len(text) < 1_000 and int(text) < 10**18 else 10**18
+    return int(text) if len(text) <= 18 else 10**18
 
 
 def _sort(text: str, description: Description) -> list[Sort]:

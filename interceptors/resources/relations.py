@@ -1,6 +1,7 @@
 """Loads related rows as dicts: one query per relation and level, however many rows ask for them."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import BinaryExpression, Column, ColumnElement, Select, select
@@ -12,11 +13,12 @@ from sqlalchemy.sql import operators
 from interceptors.kinds import location
 from interceptors.resources.conditions import With
 from interceptors.resources.description import Description, Relation
-from interceptors.resources.errors import ResourceError, suggest
+from interceptors.resources.errors import ApiError, ResourceError, suggest
 
 __all__ = ["check_relation", "load_relations"]
 
 _Row = dict[str, Any]
+_MOST_ROWS = 100_000
 _CHUNK = 500  # parameters of one statement: SQLite's limit was 999, and very long lists are planned badly everywhere
 
 
@@ -40,41 +42,54 @@ def check_relation(relation: Relation) -> None:
 
 
 async def load_relations(session: AsyncSession, description: Description, rows: list[_Row], with_: list[With]) -> None:
-    """Set each row's `with_` relations to dicts of every column (a list, or one or None), a row's own to change."""
-    for wanted in with_:
-        relation = description.relations.get(wanted.name)
-        if relation is None:
-            raise ResourceError(
-                f"{wanted!r} of {description.resource.__qualname__}: {wanted.name!r} is not one of its `relations`."
-                f"{suggest(wanted.name, description.relations)}"
-            )
-        await load_relations(session, relation.target, await _load(session, relation, rows), wanted.with_)
+    """Set each row's `with_` relations to dicts of every column (a list, or one or None), a row's own to change.
+
+    Raises ApiError if that is more than 100,000 rows: `books{author{books{author{books}}}}` grows with every level.
+    """
+    await _Loader(session).load(description, rows, with_)
 
 
-async def _load(session: AsyncSession, relation: Relation, rows: list[_Row]) -> list[_Row]:
-    """The related rows, set on the rows that they belong to."""
-    local = relation.property.parent.get_property_by_column(_local(relation.property)).key
-    found = await _found(session, relation, [row[local] for row in rows])
-    loaded: list[_Row] = []
-    for row in rows:
-        # Copies: two posts of one author must not share what a serializer changes.
-        related = [dict(each) for each in found.get(row[local], ())]
-        if not relation.property.uselist:
-            del related[1:]
-        row[relation.name] = related if relation.property.uselist else next(iter(related), None)
-        loaded += related
-    return loaded
+@dataclass(slots=True)
+class _Loader:
+    session: AsyncSession
+    count: int = 0
 
+    async def load(self, description: Description, rows: list[_Row], with_: list[With]) -> None:
+        """One level, and those below it."""
+        for wanted in with_:
+            relation = description.relations.get(wanted.name)
+            if relation is None:
+                raise ResourceError(
+                    f"{wanted!r} of {description.resource.__qualname__}: {wanted.name!r} is not one of its `relations`."
+                    f"{suggest(wanted.name, description.relations)}"
+                )
+            await self.load(relation.target, await self.related(relation, rows), wanted.with_)
 
-async def _found(session: AsyncSession, relation: Relation, keys: list[Any]) -> dict[Any, list[_Row]]:
-    """The related rows by the key that they are found by."""
-    link, query = _query(relation)
-    names = tuple(relation.target.columns)
-    found: dict[Any, list[_Row]] = {}
-    for chunk in _chunks([key for key in dict.fromkeys(keys) if key is not None]):
-        for key, *values in await session.execute(query.where(link.in_(chunk))):
-            found.setdefault(key, []).append(dict(zip(names, values, strict=True)))
-    return found
+    async def related(self, relation: Relation, rows: list[_Row]) -> list[_Row]:
+        """The related rows, set on the rows that they belong to."""
+        local = relation.property.parent.get_property_by_column(_local(relation.property)).key
+        found = await self.found(relation, [row[local] for row in rows])
+        is_list = relation.property.uselist
+        loaded: list[_Row] = []
+        for row in rows:
+            # Copies: two posts of one author must not share what a serializer changes.
+            own = [dict(each) for each in found.get(row[local], ())[: None if is_list else 1]]
+            row[relation.name] = own if is_list else next(iter(own), None)
+            loaded += own
+            if self.count + len(loaded) > _MOST_ROWS:
+                raise ApiError(f"with asks for more than {_MOST_ROWS} rows")
+        self.count += len(loaded)
+        return loaded
+
+    async def found(self, relation: Relation, keys: list[Any]) -> dict[Any, list[_Row]]:
+        """The related rows by the key that they are found by."""
+        link, query = _query(relation)
+        names = tuple(relation.target.columns)
+        found: dict[Any, list[_Row]] = {}
+        for chunk in _chunks([key for key in dict.fromkeys(keys) if key is not None]):
+            for key, *values in await self.session.execute(query.where(link.in_(chunk))):
+                found.setdefault(key, []).append(dict(zip(names, values, strict=True)))
+        return found
 
 
 def _chunks(keys: list[Any]) -> Iterator[list[Any]]:

@@ -229,6 +229,13 @@ def test_what_the_type_does_not_take_is_refused(column: str, sent: Any) -> None:
     assert refused({column: sent}, LIBRARY.kinds).startswith(f"Unacceptable value of {column}: ")
 
 
+@pytest.mark.parametrize("column", [name for name in LIBRARY.kinds.columns if name not in ("id", "blob")])
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "1" * 4_000], ids=["infinite", "-infinite", "long"])
+def test_numbers_that_python_has_no_float_for_are_refused(column: str, number: str) -> None:
+    """JSON can spell an infinity with digits."""
+    assert refusal(LIBRARY.kinds, q=f'{{"{column}": {number}}}')
+
+
 @pytest.mark.parametrize("tree", [{"data": 1}, {"data": {}}, {"data$in": []}, {"data$like": "x"}])
 def test_json_is_compared_with_null_alone(tree: Any) -> None:
     """Databases do not agree on more."""

@@ -22,7 +22,7 @@ from sqlalchemy.orm import (
 
 from interceptors.resources.conditions import With
 from interceptors.resources.description import Description, Relation
-from interceptors.resources.errors import ResourceError
+from interceptors.resources.errors import ApiError, ResourceError
 from interceptors.resources.relations import check_relation, load_relations
 from tests.unit.resources.query_support import LIBRARY, parse
 
@@ -137,6 +137,19 @@ async def test_each_row_has_dicts_of_its_own(session: AsyncSession) -> None:
     assert first is not third
     assert first["books"][0] is not third["books"][0]
     assert not list(session.identity_map.values())
+
+
+async def test_rows_that_multiply_are_refused(session: AsyncSession) -> None:
+    """A client cannot ask for an answer that grows with every level."""
+    session.add_all([Book(id=n, author_id=3, title="x") for n in range(10, 60)])
+    await session.flush()
+    rows: list[dict[str, Any]] = [{"id": 3}]
+    deep = "books{author{books{author{books}}}}"
+    with pytest.raises(ApiError, match="with asks for more than 100000 rows") as raised:
+        await load_relations(session, LIBRARY.author, rows, parse(LIBRARY.author, with_=deep).with_)
+    assert raised.value.status == 400
+    await load_relations(session, LIBRARY.author, rows, parse(LIBRARY.author, with_="books{author{books}}").with_)
+    assert len(rows[0]["books"][49]["author"]["books"]) == 50
 
 
 async def test_loader_criteria_of_the_session_hold(session: AsyncSession) -> None:
