@@ -102,6 +102,15 @@ def test_the_escape_character_is_one_in_no_database(dialect: Any) -> None:
     assert "ESCAPE '/'" in sql(where([Condition("name", "a", "notLike")], AUTHOR), dialect)
 
 
+@pytest.mark.parametrize(
+    ("form", "operator"),
+    [("like", " LIKE "), ("notLike", " NOT LIKE "), ("iLike", " ILIKE "), ("notILike", " NOT ILIKE ")],
+)
+def test_the_i_forms_alone_ignore_case(form: str, operator: str) -> None:
+    """SQLite's LIKE always does, so this shows elsewhere."""
+    assert operator in sql(where([Condition("name", "a", form)], AUTHOR), postgresql)
+
+
 def test_and_binds_tighter_than_or() -> None:
     """Within one list."""
     a, b, c, d = (
