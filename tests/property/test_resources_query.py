@@ -61,16 +61,23 @@ def test_a_list_is_what_the_model_says(connection: Connection, rows: list[Row], 
     assert found(connection, asked.conditions(LIBRARY)) == asked.expected(rows, SQLITE)
 
 
-@given(row_lists(), TREES, st.integers(1, 3), st.sampled_from(["and", "or"]), st.booleans())
+@given(
+    row_lists(), TREES, st.integers(1, 3), st.sampled_from(["and", "or"]), st.sampled_from(["first", "last", "where"])
+)
 def test_what_a_hook_adds_narrows(
-    connection: Connection, rows: list[Row], tree: Any, tenant: int, prefix: str, first: bool
+    connection: Connection, rows: list[Row], tree: Any, tenant: int, prefix: str, place: str
 ) -> None:
-    """For every `q` of a client the tenant's rows alone are left, wherever and however the condition is added."""
+    """For every `q` of a client the tenant's rows alone are left, however a hook says it."""
     fill(connection, rows)
     conditions = Asked(tree, [], 1, 100).conditions(LIBRARY)
-    conditions.q.insert(0 if first else len(conditions.q), Condition("tenant", tenant, "", prefix))
+    query = LIBRARY.author.select
+    if place == "where":
+        query = query.where(LIBRARY.Author.tenant == tenant)
+    else:
+        conditions.q.insert(0 if place == "first" else len(conditions.q), Condition("tenant", tenant, "", prefix))
+    query = apply_conditions(query, conditions, LIBRARY.author).with_only_columns(LIBRARY.Author.id)
     own = [row["id"] for row in filtered(rows, tree, SQLITE) if row["tenant"] == tenant]
-    assert found(connection, conditions) == own
+    assert list(connection.scalars(query)) == own
 
 
 # -- against the client ------------------------------------------------------------------------------------------------
