@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint types architecture coverage wheel lowest bench check clean
+.PHONY: run test lint types architecture coverage wheel lowest fuzz bench check clean
 
 # Set-up happens once, and again when pyproject.toml changes.
 .venv/ready: pyproject.toml
@@ -53,6 +53,10 @@ wheel: .venv/ready
 
 lowest: .venv-lowest/ready
 	.venv-lowest/bin/python -m pytest -q -n auto tests/integration tests/parity
+
+# Long campaigns; a short run of each is part of the tests.
+fuzz: .venv/ready
+	INTERCEPTORS_FUZZ_EXAMPLES=200 $(BIN)/python -m pytest -q tests/integration/resources/test_fuzzed_over_http.py
 
 bench: .venv/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
