@@ -9,7 +9,7 @@ from contextlib import suppress
 import uvicorn
 
 from app.logs import configure_logging
-from app.main import create_app
+from app.main import app
 from app.tour import tour
 
 HOST = "127.0.0.1"
@@ -51,7 +51,7 @@ def main() -> None:
     sys.stdout.write(welcome(f"http://{HOST}:{listening.getsockname()[1]}") + "\n")
     sys.stdout.flush()
     configure_logging()
-    config = uvicorn.Config(create_app(), log_config=None, access_log=False)
+    config = uvicorn.Config(app, log_config=None, access_log=False)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
 

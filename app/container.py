@@ -1,17 +1,23 @@
 """What the shop is made of. Interceptors and controllers ask for it by these names."""
 
 from dependency_injector import containers, providers
+from pwdlib import PasswordHash
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from app.broker import create_broker
 from app.cache import AnswerCache
 from app.connectors.statements import hook_statements
 from app.connectors.supplier import Supplier
 from app.database import create_engine
-from app.hooks import hooks
+from app.dispatcher import build_events
 from app.interceptors.caching import CachingInterceptor
+from app.mailbox import Mailbox
+from app.passwords import Passwords
+from app.remote_hooks import hooks
 from app.repositories.accounts import AccountRepository
 from app.repositories.books import BookRepository
 from app.repositories.orders import OrderRepository
+from app.resources import build_resources
 from app.security import Authenticator
 from app.services.stock import StockService
 from app.settings import Settings
@@ -56,9 +62,17 @@ class Container(containers.DeclarativeContainer):
     orders = providers.Singleton(OrderRepository, sessions)
     accounts = providers.Singleton(AccountRepository, sessions)
 
+    password_hash = providers.Singleton(PasswordHash.recommended)
+    passwords = providers.Singleton(Passwords, password_hash)
+    mailbox = providers.Singleton(Mailbox, settings.provided.mailbox)
+
     answers = providers.Singleton(AnswerCache)
     aspects = providers.Container(Aspects, answers=answers)
 
     authenticate = providers.Singleton(Authenticator, accounts)
     registry = providers.Singleton(build_registry, __self__, authenticate)
     stock = providers.Singleton(audited, registry, providers.Singleton(StockService))
+
+    broker = providers.Singleton(create_broker, settings)
+    events = providers.Singleton(build_events, registry, sessions, broker, settings)
+    resources = providers.Singleton(build_resources, registry, sessions, events)

@@ -15,22 +15,23 @@ Sessions = async_sessionmaker[AsyncSession]
 def create_engine(url: str) -> AsyncEngine:
     """Make the engine; nothing connects yet."""
     engine = create_async_engine(url)
-
-    def configure(connection: Any, _record: object) -> None:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA foreign_keys = ON")
-        # Readers do not wait for the writer, nor it for them.
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.close()
-
-    event.listen(engine.sync_engine, "connect", configure)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "connect", _configure_sqlite)
     return engine
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = ON")
+    # Readers do not wait for the writer, nor it for them.
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.close()
 
 
 async def prepare(engine: AsyncEngine, sessions: Sessions) -> None:
     """Create what is missing: the file's folder, the tables, the first books and accounts."""
     file = engine.url.database
-    if file and file != ":memory:":
+    if engine.dialect.name == "sqlite" and file and file != ":memory:":
         Path(file).parent.mkdir(parents=True, exist_ok=True)
     async with engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)

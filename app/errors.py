@@ -44,6 +44,13 @@ class NotSignedInError(BookshopError):
         super().__init__("Send a valid token: 'Authorization: Bearer <token>'.")
 
 
+class WrongPasswordError(BookshopError):
+    """No user has this address and this password; which of the two is wrong is not said."""
+
+    def __init__(self) -> None:
+        super().__init__("The e-mail address or the password is wrong.")
+
+
 class NotAllowedError(BookshopError):
     """The user is known, and may not do this."""
 

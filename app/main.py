@@ -1,4 +1,4 @@
-"""The application."""
+"""The application: `app` for a server, `events` for a relay, `broker` for workers; importing them connects nothing."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from app.container import Container
 from app.controllers.accounts import AccountController
 from app.controllers.books import BookController
+from app.controllers.mails import MailController
 from app.controllers.orders import OrderController
 from app.controllers.reorders import ReorderController
 from app.controllers.stock import StockController
@@ -20,9 +21,8 @@ from interceptors.fastapi import install
 DESCRIPTION = "A small bookshop whose logging, errors, authorization, caching and transactions are interceptors."
 
 
-def create_app(container: Container | None = None) -> FastAPI:
+def create_app(shop: Container) -> FastAPI:
     """Put the application together; nothing connects before it starts."""
-    shop = container or Container()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
@@ -39,11 +39,23 @@ def create_app(container: Container | None = None) -> FastAPI:
     install(
         app,
         shop.registry(),
-        controllers=[BookController, StockController, ReorderController, OrderController, AccountController],
+        controllers=[
+            BookController,
+            StockController,
+            ReorderController,
+            OrderController,
+            AccountController,
+            MailController,
+        ],
     )
+    # The router's lifespan is the dispatcher's: it ends, and waits for what runs, before the engine does.
+    app.include_router(shop.resources().router(), prefix="/api")
     app.get("/health", tags=["health"])(health)
     app.add_exception_handler(RequestValidationError, refuse_input)
     return app
 
 
-app = create_app()
+shop = Container()
+app = create_app(shop)
+events = shop.events()
+broker = shop.broker()

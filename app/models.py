@@ -1,9 +1,13 @@
-"""The tables."""
+"""The tables.
+
+A model called `...Row` stays inside: clients see a schema instead. The others are resources: clients see them, under their
+names, as `app/resources/` says.
+"""
 
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, DateTime, Dialect, ForeignKey, TypeDecorator, UniqueConstraint
+from sqlalchemy import CheckConstraint, DateTime, Dialect, ForeignKey, String, TypeDecorator, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from app.search import fold
@@ -15,9 +19,14 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = DateTime
     cache_ok = True
 
+    @property
+    def python_type(self) -> type[datetime]:
+        """What clients may filter by."""
+        return datetime
+
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Store UTC."""
-        return value and value.astimezone(UTC).replace(tzinfo=None)
+        """Store UTC; a value without a time zone (one of a filter, made from the column's type) is UTC already."""
+        return value and (value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Say that it is UTC."""
@@ -59,7 +68,20 @@ class AccountRow(Base):
     token_hash: Mapped[str] = mapped_column(unique=True)
 
 
-class OrderRow(Base):
+class User(Base):
+    """A person who signs up with an e-mail address; what the person does in the shop is done by the account."""
+
+    __tablename__ = "users"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), unique=True)
+    email: Mapped[str] = mapped_column(String(254), unique=True)
+    name: Mapped[str] = mapped_column(String(200))
+    password_hash: Mapped[str]
+    created: Mapped[datetime] = mapped_column(UtcDateTime, default=lambda: datetime.now(UTC))
+
+
+class Order(Base):
     """What an account bought at one time."""
 
     __tablename__ = "orders"
@@ -67,10 +89,10 @@ class OrderRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), index=True)
     placed_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    lines: Mapped[list["LineRow"]] = relationship(order_by="LineRow.id", lazy="selectin")
+    lines: Mapped[list["OrderLine"]] = relationship(order_by="OrderLine.id", lazy="selectin")
 
 
-class LineRow(Base):
+class OrderLine(Base):
     """One title of an order, at the price of that day."""
 
     __tablename__ = "order_lines"

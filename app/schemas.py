@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, computed_field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, computed_field
 
 # SQLite's largest integer: a larger one must be the client's error, not the driver's.
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
@@ -13,6 +13,18 @@ OrderId = Annotated[int, Path(ge=1, le=2**63 - 1, description="The order's numbe
 Cents = Annotated[int, Field(ge=0, le=1_000_000)]
 Quantity = Annotated[int, Field(ge=1, le=1_000)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+# What browsers take for an address (HTML's `<input type="email">`), in one spelling.
+Email = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True,
+        to_lower=True,
+        max_length=254,
+        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$",
+    ),
+]
+# A secret prints as asterisks wherever it turns up. Hashing a very long one would keep a processor busy.
+Password = Annotated[SecretStr, Field(min_length=8, max_length=200)]
 Role = Literal["customer", "clerk"]
 
 
@@ -88,7 +100,7 @@ class NewOrder(Schema):
     lines: Annotated[list[NewOrderLine], Field(min_length=1, max_length=50)]
 
 
-class OrderLine(Schema):
+class PlacedLine(Schema):
     """One title of an order."""
 
     book_id: int
@@ -96,13 +108,13 @@ class OrderLine(Schema):
     price_cents: int
 
 
-class Order(Schema):
+class PlacedOrder(Schema):
     """A placed order."""
 
     id: int
     account_id: int
     placed_at: datetime
-    lines: tuple[OrderLine, ...]
+    lines: tuple[PlacedLine, ...]
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -129,6 +141,37 @@ class AccountWithToken(Account):
     """A new account, with its token: this is the only time that it is shown."""
 
     token: str
+
+
+class NewUser(Schema):
+    """A person who signs up."""
+
+    email: Email
+    name: Text
+    password: Password
+
+
+class UserChange(Schema):
+    """What users may change of themselves; a password that is not sent stays."""
+
+    name: Text
+    password: Password | None = None
+
+
+class Credentials(Schema):
+    """What a user signs in with."""
+
+    email: Email
+    password: SecretStr
+
+
+class Mail(Schema):
+    """A mail that was put into the mailbox."""
+
+    name: str
+    to: str
+    subject: str
+    text: str
 
 
 class Health(Schema):

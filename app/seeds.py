@@ -3,7 +3,7 @@
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models import AccountRow, BookRow
+from app.models import AccountRow, BookRow, User
 from app.tokens import hash_token
 
 # DEMO SEEDS. Everybody can read these two tokens here: delete both accounts before the shop meets the internet.
@@ -13,6 +13,9 @@ DEMO_ACCOUNTS = (
     ("Demo Customer", "customer", DEMO_CUSTOMER_TOKEN),
     ("Demo Clerk", "clerk", DEMO_CLERK_TOKEN),
 )
+# The demo customer has an address for receipts, and signs in with the token: this is the hash of a password nobody knows.
+DEMO_USER_EMAIL = "customer@bookshop.example"
+DEMO_USER_HASH = "$argon2id$v=19$m=65536,t=3,p=4$136a3RCusBjQJkqbdpIEKw$JpyEePL8bRxCaDL0VZVCp4/vrBgx2wnpdzV8zRGRVmc"
 
 # Title, author, year, price, cost, stock. All in the public domain.
 BOOKS = (
@@ -60,10 +63,15 @@ BOOKS = (
 
 
 async def plant(session: AsyncSession) -> None:
-    """Add the first books and the demo accounts, each only to an empty table."""
+    """Add the first books, the demo accounts and the demo user, each only to an empty table."""
     if not await session.scalar(select(func.count()).select_from(BookRow)):
         for title, author, year, price, cost, stock in BOOKS:
             session.add(BookRow(title=title, author=author, year=year, price_cents=price, cost_cents=cost, stock=stock))
     if not await session.scalar(select(func.count()).select_from(AccountRow)):
         for name, role, token in DEMO_ACCOUNTS:
             session.add(AccountRow(name=name, role=role, token_hash=hash_token(token)))
+    if not await session.scalar(select(func.count()).select_from(User)):
+        name, _, token = DEMO_ACCOUNTS[0]
+        customer = await session.scalar(select(AccountRow).where(AccountRow.token_hash == hash_token(token)))
+        if customer is not None:
+            session.add(User(account_id=customer.id, email=DEMO_USER_EMAIL, name=name, password_hash=DEMO_USER_HASH))

@@ -6,6 +6,7 @@ from time import perf_counter
 from fastapi import HTTPException
 
 from interceptors import InvocationContext, Next, global_interceptor
+from interceptors.resources import ApiError
 
 logger = logging.getLogger("bookshop.access")
 
@@ -19,6 +20,9 @@ async def access_log(ctx: InvocationContext, next: Next) -> object:
         return await next()
     except HTTPException as error:
         outcome = str(error.status_code)
+        raise
+    except ApiError as error:  # what resources refuse with
+        outcome = str(error.status)
         raise
     except BaseException as error:
         outcome = type(error).__name__

@@ -8,6 +8,7 @@ from interceptors import InvocationContext, Next, global_interceptor
 
 ANSWERS: dict[type[errors.BookshopError], tuple[int, str]] = {
     errors.NotSignedInError: (status.HTTP_401_UNAUTHORIZED, "not_signed_in"),
+    errors.WrongPasswordError: (status.HTTP_401_UNAUTHORIZED, "wrong_password"),
     errors.NotAllowedError: (status.HTTP_403_FORBIDDEN, "not_allowed"),
     errors.NotFoundError: (status.HTTP_404_NOT_FOUND, "not_found"),
     errors.OutOfStockError: (status.HTTP_409_CONFLICT, "out_of_stock"),

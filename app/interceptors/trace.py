@@ -7,6 +7,7 @@ from time import perf_counter
 from fastapi import HTTPException
 
 from interceptors import InvocationContext, Next, global_interceptor
+from interceptors.resources import ApiError
 
 # A foreign id ends up in logs and headers, so it must look like an id.
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -25,8 +26,8 @@ async def trace(ctx: InvocationContext, next: Next) -> object:
 
     try:
         result = await next()
-    except HTTPException as error:
-        # FastAPI answers an error with a new response: what it shall carry, the error must carry.
+    except (HTTPException, ApiError) as error:
+        # An error is answered with a new response: what it shall carry, the error must carry.
         error.headers = {**(error.headers or {}), **headers()}
         raise
     if ctx.response is not None:

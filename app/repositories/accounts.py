@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Sessions
 from app.errors import NameTakenError
-from app.models import AccountRow
+from app.models import AccountRow, User
 from app.schemas import Account, Role
 
 
@@ -36,4 +36,15 @@ class AccountRepository:
             await session.flush()
         except IntegrityError as error:
             raise NameTakenError(name) from error
+        return Account.model_validate(row)
+
+    async def password_hash(self, session: AsyncSession, email: str) -> tuple[int | None, str | None]:
+        """Give the account and the password's hash of the user with this address, if there is one."""
+        user = await session.scalar(select(User).where(User.email == email))
+        return (user.account_id, user.password_hash) if user else (None, None)
+
+    async def change_token(self, session: AsyncSession, account_id: int, token_hash: str) -> Account:
+        """Give an account another token, within the caller's transaction; the one it had is void."""
+        row = await session.get_one(AccountRow, account_id)
+        row.token_hash = token_hash
         return Account.model_validate(row)

@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Sessions
 from app.errors import NotFoundError
-from app.models import LineRow, OrderRow
-from app.schemas import Order, OrderLine
+from app.models import Order, OrderLine
+from app.schemas import PlacedLine, PlacedOrder
 
 
 class OrderRepository:
@@ -18,29 +18,29 @@ class OrderRepository:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    async def all(self, account_id: int | None = None) -> list[Order]:
+    async def all(self, account_id: int | None = None) -> list[PlacedOrder]:
         """List the orders of one account, or of all; the newest first."""
-        query = select(OrderRow).order_by(OrderRow.id.desc())
+        query = select(Order).order_by(Order.id.desc())
         if account_id is not None:
-            query = query.where(OrderRow.account_id == account_id)
+            query = query.where(Order.account_id == account_id)
         async with self._sessions() as session:
-            return [Order.model_validate(row) for row in await session.scalars(query)]
+            return [PlacedOrder.model_validate(row) for row in await session.scalars(query)]
 
-    async def find(self, order_id: int) -> Order:
+    async def find(self, order_id: int) -> PlacedOrder:
         """Give one order."""
         async with self._sessions() as session:
-            row = await session.get(OrderRow, order_id)
+            row = await session.get(Order, order_id)
             if row is None:
                 raise NotFoundError("order", order_id)
-            return Order.model_validate(row)
+            return PlacedOrder.model_validate(row)
 
-    async def add(self, session: AsyncSession, account_id: int, lines: Sequence[OrderLine]) -> Order:
+    async def add(self, session: AsyncSession, account_id: int, lines: Sequence[PlacedLine]) -> PlacedOrder:
         """Add an order within the caller's transaction."""
-        row = OrderRow(
+        row = Order(
             account_id=account_id,
             placed_at=datetime.now(UTC),
-            lines=[LineRow(**line.model_dump()) for line in lines],
+            lines=[OrderLine(**line.model_dump()) for line in lines],
         )
         session.add(row)
         await session.flush()
-        return Order.model_validate(row)
+        return PlacedOrder.model_validate(row)

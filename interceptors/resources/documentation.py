@@ -13,19 +13,19 @@ from interceptors.resources.query_parameters import query_parameters
 __all__ = ["document", "operation_id"]
 
 
-class Problem(BaseModel):
+class ResourceProblem(BaseModel):
     """Why a request was refused."""
 
     error: str
 
 
-class InvalidFields(BaseModel):
+class ResourceFieldProblems(BaseModel):
     """What is wrong with the fields of a body."""
 
     errors: dict[str, list[str]]
 
 
-class Pagination(BaseModel):
+class ResourcePagination(BaseModel):
     """Where a page stands: `from` counts from 0, `to` is the position after the last row of the page."""
 
     model_config = ConfigDict(populate_by_name=True)
@@ -44,13 +44,13 @@ def document(operation: Operation) -> dict[str, Any]:
     """The keyword arguments of `add_api_route` that describe an operation."""
     description, handler = operation.description, operation.handler
     status = {Handler.INSERT: 201, Handler.DELETE: 204}.get(handler, 200)
-    responses: dict[int | str, dict[str, Any]] = {400: {"model": Problem}, "default": {"model": Problem}}
+    responses: dict[int | str, dict[str, Any]] = {400: {"model": ResourceProblem}, "default": {"model": ResourceProblem}}
     if operation.body is not None:
-        responses[400] = {"model": Problem | InvalidFields}
+        responses[400] = {"model": ResourceProblem | ResourceFieldProblems}
     if operation.parameters:
-        responses[404] = {"model": Problem}
+        responses[404] = {"model": ResourceProblem}
     if handler.is_write:
-        responses[409] = {"model": Problem}
+        responses[409] = {"model": ResourceProblem}
     if handler is not Handler.DELETE:
         responses[status] = {"model": _answer(description, handler)}
     parameters = [*_path_parameters(operation), *_query_parameters(operation)]
@@ -89,7 +89,7 @@ def _answer(description: Description, handler: Handler) -> Any:
     row: Any = description.models.get("row") or description.models.setdefault("row", _row(description))
     rows: Any = list[row]
     if handler is Handler.PAGINATE:
-        page = create_model(f"{row.__name__}Page", data=(rows, ...), pagination=(Pagination, ...))
+        page = create_model(f"{row.__name__}Page", data=(rows, ...), pagination=(ResourcePagination, ...))
         return description.models.setdefault("page", page)
     return rows if handler is Handler.ALL else row
 

@@ -103,6 +103,7 @@ async def test_an_order_and_a_delivery_forget(client: AsyncClient, customer: dic
     assert stocks == [[12, 12], [11, 11], [16, 16]]
 
 
+@pytest.mark.usefixtures("no_relay")
 @pytest.mark.parametrize(
     ("path", "body"),
     [

@@ -11,6 +11,7 @@ from app.container import Container
 from app.main import create_app
 
 
+@pytest.mark.usefixtures("no_relay")
 async def test_every_statement_of_a_request_carries_its_id(
     client: AsyncClient, container: Container, customer: dict[str, str]
 ):
@@ -22,6 +23,7 @@ async def test_every_statement_of_a_request_carries_its_id(
     assert {sql.rpartition(" /* ")[2] for sql in seen} == {"request id-1 */"}
 
 
+@pytest.mark.usefixtures("no_relay")
 async def test_slow_statements_are_logged_without_their_parameters(
     container: Container, customer: dict[str, str], caplog: pytest.LogCaptureFixture
 ):
