@@ -18,6 +18,7 @@ def value_type(type_: sql.TypeEngine[Any], *, limit_text: bool = False) -> Any:
 
     `limit_text`: text may be no longer than the column.
     """
+    type_ = _said(type_)
     if isinstance(type_, sql.Enum):
         return type_.enum_class or Literal[tuple(type_.enums)]
     python = _python_type(type_)
@@ -38,11 +39,12 @@ def value_type(type_: sql.TypeEngine[Any], *, limit_text: bool = False) -> Any:
 
 def is_text(type_: sql.TypeEngine[Any]) -> bool:
     """Can it be compared with a pattern?"""
-    return isinstance(type_, sql.String) and not isinstance(type_, sql.Enum)
+    return isinstance(_said(type_), sql.String) and not isinstance(_said(type_), sql.Enum)
 
 
 def is_comparable(type_: sql.TypeEngine[Any]) -> bool:
     """Can what a client sends be compared with it, in every database? JSON, arrays and unknown types cannot."""
+    type_ = _said(type_)
     return isinstance(type_, sql.Enum) or _python_type(type_) not in (Any, list, dict)
 
 
@@ -51,6 +53,13 @@ def is_sortable(type_: sql.TypeEngine[Any]) -> bool:
     while isinstance(type_, sql.TypeDecorator):
         type_ = type_.impl_instance
     return is_comparable(type_)
+
+
+def _said(type_: sql.TypeEngine[Any]) -> sql.TypeEngine[Any]:
+    """The type that says what values are: a TypeDecorator that does not is taken for what it decorates."""
+    while isinstance(type_, sql.TypeDecorator) and _python_type(type_) is Any:
+        type_ = type_.impl_instance
+    return type_
 
 
 def _text(type_: sql.TypeEngine[Any], *, limit_text: bool) -> Any:

@@ -12,6 +12,7 @@ import sqlalchemy.types as sql
 from sqlalchemy import BindParameter, ColumnElement, Select, and_, bindparam, false, not_, or_, true
 from sqlalchemy.orm import QueryableAttribute
 
+from interceptors.resources.column_types import is_text
 from interceptors.resources.conditions import EQUALITIES, LIKES, LISTS, PAIRS, Condition, Conditions
 from interceptors.resources.description import Description
 from interceptors.resources.errors import ResourceError, suggest
@@ -92,8 +93,9 @@ def _comparison(condition: Condition, description: Description) -> ColumnElement
             f"{condition!r} of {description.resource.__qualname__}: there is no condition {condition.condition!r}."
             f"{suggest(condition.condition, _COMPARISONS)}"
         )
-    _check_value(condition)
-    return make(attribute, description.column(condition.field).type, condition.value)
+    type_ = description.column(condition.field).type
+    _check_value(condition, type_)
+    return make(attribute, type_, condition.value)
 
 
 def _attribute(name: str, where_: str, description: Description) -> QueryableAttribute[Any]:
@@ -106,7 +108,7 @@ def _attribute(name: str, where_: str, description: Description) -> QueryableAtt
     return found
 
 
-def _check_value(condition: Condition) -> None:
+def _check_value(condition: Condition, type_: sql.TypeEngine[Any]) -> None:
     """What a client sends has been checked; a hook's mistake would be an odd error of the database, or an odd result."""
     value, form = condition.value, condition.condition
     if form in PAIRS:
@@ -114,7 +116,7 @@ def _check_value(condition: Condition) -> None:
     elif form in LISTS:
         holds, rule = isinstance(value, _SEVERAL) and None not in value, "a list without None"
     elif form in LIKES:
-        holds, rule = isinstance(value, str), "a text"
+        holds, rule = isinstance(value, str) and is_text(type_), "a text, and the column one of text"
     else:
         holds, rule = value is not None or form in EQUALITIES, "not None, which goes with equality and `not` alone"
     if not holds:
@@ -133,10 +135,11 @@ def _bound(type_: sql.TypeEngine[Any], value: Any, *, expanding: bool = False) -
     return bindparam(None, value, type_=type_, unique=True, expanding=expanding)
 
 
-def _pattern(text: str) -> BindParameter[str]:
+def _pattern(type_: sql.TypeEngine[Any], text: str) -> BindParameter[str]:
+    """Of the column's type: a TypeDecorator has its say, as in any comparison."""
     for ordinary in (_ESCAPE, "%", "_"):
         text = text.replace(ordinary, _ESCAPE + ordinary)
-    return bindparam(None, text.replace("*", "%"), type_=sql.String(), unique=True)
+    return bindparam(None, text.replace("*", "%"), type_=type_, unique=True)
 
 
 def _is_in(column: Any, type_: Any, value: Any) -> Any:
@@ -159,10 +162,10 @@ _COMPARISONS: dict[str, Callable[[Any, Any, Any], ColumnElement[bool]]] = {
     "gte": lambda column, type_, value: column >= _bound(type_, value),
     "lt": lambda column, type_, value: column < _bound(type_, value),
     "lte": lambda column, type_, value: column <= _bound(type_, value),
-    "like": lambda column, _, value: column.like(_pattern(value), escape=_ESCAPE),
-    "notLike": lambda column, _, value: column.not_like(_pattern(value), escape=_ESCAPE),
-    "iLike": lambda column, _, value: column.ilike(_pattern(value), escape=_ESCAPE),
-    "notILike": lambda column, _, value: column.not_ilike(_pattern(value), escape=_ESCAPE),
+    "like": lambda column, type_, value: column.like(_pattern(type_, value), escape=_ESCAPE),
+    "notLike": lambda column, type_, value: column.not_like(_pattern(type_, value), escape=_ESCAPE),
+    "iLike": lambda column, type_, value: column.ilike(_pattern(type_, value), escape=_ESCAPE),
+    "notILike": lambda column, type_, value: column.not_ilike(_pattern(type_, value), escape=_ESCAPE),
     "in": _is_in,
     "notIn": _is_not_in,
     "between": _between,

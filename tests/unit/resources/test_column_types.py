@@ -17,6 +17,32 @@ class Shouted(sa.TypeDecorator[str]):
     cache_ok = True
 
 
+class Moment(sa.TypeDecorator[datetime]):
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+
+class Painted(sa.TypeDecorator[Colour]):
+    impl = sa.Enum(Colour)
+    cache_ok = True
+
+
+class Twice(sa.TypeDecorator[datetime]):
+    impl = Moment
+    cache_ok = True
+
+
+class Written(sa.TypeDecorator[int]):
+    """A number in a text column."""
+
+    impl = sa.String
+    cache_ok = True
+
+    @property
+    def python_type(self) -> type[int]:
+        return int
+
+
 class Listed(sa.TypeDecorator[Any]):
     impl = sa.JSON
     cache_ok = True
@@ -54,13 +80,18 @@ def parsed(type_: Any, value: Any, **options: Any) -> Any:
         (sa.JSON(), {"a": [1]}, {"a": [1]}),
         (Unheard(), "x", "x"),
         (Silent(), "x", "x"),
-        (Shouted(), 7, 7),
+        (Shouted(), "x", "x"),
+        (Moment(), "2026-01-01T01:00:00+01:00", datetime(2026, 1, 1, tzinfo=UTC)),
+        (Twice(), "2026-01-01T01:00:00+01:00", datetime(2026, 1, 1, tzinfo=UTC)),
+        (Painted(), "red", Colour.RED),
+        (Written(), 7, 7),
+        (Listed(), [1], [1]),
         (sa.Time(), "10:00:00", time(10)),
     ],
     ids=repr,
 )
 def test_what_is_taken_is_what_a_driver_takes(type_: Any, sent: Any, value: Any) -> None:
-    """A time with an offset is made UTC; unknown types take anything."""
+    """A time with an offset is made UTC; unknown types take anything; a TypeDecorator what its own or the inner type does."""
     assert parsed(type_, sent) == value
 
 
@@ -78,6 +109,10 @@ def test_what_is_taken_is_what_a_driver_takes(type_: Any, sent: Any, value: Any)
         (sa.DateTime(), "0001-01-01T00:00:00+01:00"),
         (sa.Time(), "10:00:00+01:00"),
         (sa.Interval(), "-P2000000D"),
+        (Shouted(), 7),
+        (Moment(), "2026-01-01T01:00:00"),
+        (Painted(), "RED"),
+        (Written(), "x"),
         (sa.Uuid(as_uuid=False), "0"),
         (sa.Enum(Colour), "RED"),
         (sa.Enum("a", "b"), "c"),
@@ -109,7 +144,10 @@ def test_text_may_be_limited_to_the_column() -> None:
         (sa.JSON(), (False, False, False)),
         (sa.ARRAY(sa.Integer), (False, False, False)),
         (Unheard(), (False, False, False)),
-        (Shouted(), (False, False, True)),
+        (Shouted(), (True, True, True)),
+        (Painted(), (False, True, True)),
+        (Written(), (False, True, True)),
+        (Twice(), (False, True, True)),
         (Listed(), (False, False, False)),
         (sa.types.NullType(), (False, False, False)),
     ],

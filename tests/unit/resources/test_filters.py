@@ -6,11 +6,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy import Engine, create_engine, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, registry
 
 from interceptors.resources.conditions import Condition, Conditions, Sort
+from interceptors.resources.description import Description
 from interceptors.resources.errors import ResourceError
 from interceptors.resources.filters import apply_conditions, page_of, where
 from tests.unit.resources.query_support import LIBRARY, parse
@@ -157,6 +159,31 @@ def test_parameters_are_as_wide_as_their_kind_has_it() -> None:
     assert text.endswith("::NUMERIC")
 
 
+class Loud(sa.TypeDecorator[str]):
+    """Upper case in the database."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> Any:
+        return value and value.upper()
+
+
+def test_a_type_decorator_has_its_say() -> None:
+    """In patterns as in equality."""
+    table = sa.Table("loud", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), sa.Column("word", Loud))
+
+    class Word:
+        pass
+
+    mapper = registry()
+    mapper.map_imperatively(Word, table)
+    words = Description(Word, Word)
+    conditions = parse(words, q='{"word": "a", "word$like": "a*"}')
+    assert sql(where(conditions.q, words)) == "loud.word = 'A' AND loud.word LIKE 'A%' ESCAPE '/'"
+    mapper.dispose()
+
+
 def test_rows_are_sorted_and_the_key_breaks_ties(ids: Any) -> None:
     """Unless they are sorted by the key."""
     assert ids(sort=[Sort("tenant", "DESC")]) == [3, 1, 2]
@@ -207,7 +234,8 @@ def test_a_page_past_everything_is_empty(engine: Engine) -> None:
         (Conditions(q=[Condition("age", [1], "between")]), "the value is a list of two"),
         (Conditions(q=[Condition("age", {1, 2}, "between")]), "the value is a list of two"),
         (Conditions(q=[Condition("age", [1, None], "notBetween")]), "the value is a list of two"),
-        (Conditions(q=[Condition("name", 1, "like")]), "the value is a text"),
+        (Conditions(q=[Condition("name", 1, "like")]), "the value is a text, and the column one of text"),
+        (Conditions(q=[Condition("age", "1*", "notILike")]), "the value is a text, and the column one of text"),
         (Conditions(sort=[Sort("books")]), "'books' is no column of Author"),
         (Conditions(sort=[Sort("name", "desc")]), 'the type is "ASC" or "DESC"'),
     ],

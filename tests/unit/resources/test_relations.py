@@ -120,6 +120,14 @@ async def test_each_relation_and_level_is_one_query(session: AsyncSession, state
     assert statements == []
 
 
+async def test_the_key_breaks_ties(session: AsyncSession, statements: list[str]) -> None:
+    """Of the relationship's own order, and where it has none."""
+    await loaded(session, Author, "books")
+    assert statements[-1].endswith("ORDER BY books.title DESC, books.id")
+    await loaded(session, Book, "tags")
+    assert statements[-1].endswith("ORDER BY tags.id")
+
+
 async def test_many_keys_are_asked_for_in_parts(session: AsyncSession, statements: list[str]) -> None:
     """No statement has more parameters than a database takes, and none is asked for twice."""
     rows = [{"id": n % 1_200} for n in range(2_400)]
