@@ -1,4 +1,4 @@
-"""What interceptors cost: `make bench`, or `python -m benchmarks [chain] [http] [remoting] [connectors] [startup] [memory] [--quick]`.
+"""What interceptors cost: `make bench`, or `python -m benchmarks [chain] [http] [remoting] [connectors] [resources] [events] [startup] [memory] [--quick]`.
 
 Benchmarks are hard, so first what this one does not say.
 
@@ -34,7 +34,7 @@ from importlib.metadata import version
 from benchmarks.instructions import BENCHES, instruction_rows
 from benchmarks.table import Row, heading, render, verdict
 
-_ALL = ("chain", "http", "remoting", "connectors", "startup", "memory")
+_ALL = ("chain", "http", "remoting", "connectors", "resources", "events", "startup", "memory")
 
 
 def main() -> None:
