@@ -14,7 +14,8 @@ Sessions = async_sessionmaker[AsyncSession]
 
 def create_engine(url: str) -> AsyncEngine:
     """Make the engine; nothing connects yet."""
-    engine = create_async_engine(url)
+    # What is stored are the customers' own matters: no error that is logged shall tell them.
+    engine = create_async_engine(url, hide_parameters=True)
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _configure_sqlite)
     return engine

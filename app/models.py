@@ -19,11 +19,6 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = DateTime
     cache_ok = True
 
-    @property
-    def python_type(self) -> type[datetime]:
-        """What clients may filter by."""
-        return datetime
-
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Store UTC; a value without a time zone (one of a filter, made from the column's type) is UTC already."""
         return value and (value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value)

@@ -4,6 +4,7 @@ The handler does nothing. The outbox is an SQLite file, and PostgreSQL where one
 ten events. Over RabbitMQ, where one answers, the worker is this process, too: more would be quicker.
 """
 
+import asyncio
 import os
 import socket
 import tempfile
@@ -16,6 +17,8 @@ import anyio
 from pydantic import BaseModel
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from taskiq.api import run_receiver_task
+from taskiq_aio_pika import AioPikaBroker, Queue
 
 from benchmarks.bench_http import new_event_loop
 from benchmarks.measure import WALL, Effort, Work, alternate
@@ -137,17 +140,11 @@ async def _stored(url: str, broker_url: str | None = None) -> Publish:
 
 
 def _broker(url: str) -> Any:
-    from taskiq_aio_pika import AioPikaBroker, Queue
-
     return AioPikaBroker(url, task_queues=[Queue(name="interceptors_bench")])
 
 
 async def _work_here(broker: Any) -> None:
     """A worker in this process, for as long as it lives."""
-    import asyncio
-
-    from taskiq.api import run_receiver_task
-
     _TASKS.append(asyncio.create_task(run_receiver_task(broker, run_startup=True)))
 
 

@@ -88,7 +88,10 @@ class Body:
 
     def _written(self, validated: BaseModel, sent: Mapping[str, Any], link: Any) -> dict[str, Any]:
         # Defaults of a given schema count when a row is made. A schema made from columns leaves them to the database.
-        values = validated.model_dump(exclude_unset=self._given is None or self._verb != "POST")
+        keeps_defaults = self._given is not None and self._verb == "POST"
+        names = self._schema.model_fields.keys() if keeps_defaults else validated.model_fields_set
+        # Not `model_dump()`, which would make of values what JSON wants: base64 of bytes, for example.
+        values = {name: _plain(getattr(validated, name)) for name in self._schema.model_fields if name in names}
         if self._verb == "PATCH":
             values = {name: value for name, value in values.items() if name in sent}
         if self._link is not None:
@@ -199,6 +202,13 @@ def _has_default(column: Any) -> bool:
         or column.identity is not None
         or column.table.autoincrement_column is column
     )
+
+
+def _plain(value: Any) -> Any:
+    """A field's value with dicts for models: what a JSON column can hold."""
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    return [_plain(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value
 
 
 def _optional(field: FieldInfo) -> FieldInfo:

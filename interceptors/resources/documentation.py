@@ -44,7 +44,10 @@ def document(operation: Operation) -> dict[str, Any]:
     """The keyword arguments of `add_api_route` that describe an operation."""
     description, handler = operation.description, operation.handler
     status = {Handler.INSERT: 201, Handler.DELETE: 204}.get(handler, 200)
-    responses: dict[int | str, dict[str, Any]] = {400: {"model": ResourceProblem}, "default": {"model": ResourceProblem}}
+    responses: dict[int | str, dict[str, Any]] = {
+        400: {"model": ResourceProblem},
+        "default": {"model": ResourceProblem},
+    }
     if operation.body is not None:
         responses[400] = {"model": ResourceProblem | ResourceFieldProblems}
     if operation.parameters:

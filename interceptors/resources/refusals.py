@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from fastapi import HTTPException
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.orm.exc import StaleDataError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -69,7 +69,9 @@ def _refused_by_database(error: Exception) -> tuple[int, str] | None:
     """The status and the text of an error that the client's data have caused."""
     if isinstance(error, StaleDataError):
         return 409, _CHANGED
-    if isinstance(error, StatementError) and isinstance(error.orig, ValueError | TypeError | ArithmeticError):
+    if isinstance(error, StatementError) and not isinstance(error, DBAPIError):
+        if error.orig is None or isinstance(error.orig, SQLAlchemyError):
+            return None
         _log.warning("A value cannot be bound", exc_info=error)  # by a type of the application's own, perhaps
         return 400, _REFUSED
     if not isinstance(error, DBAPIError):

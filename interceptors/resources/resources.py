@@ -165,7 +165,9 @@ class Resources:
 
         def declare(function: F) -> F:
             check_function(function)
-            options = event_options(function) if durable is None and attempts is None else EventOptions(durable, attempts)
+            options = (
+                event_options(function) if durable is None and attempts is None else EventOptions(durable, attempts)
+            )
             for name in names or (function.__name__,):
                 self._declare_event(model.__name__, name, function, function, options)
             return function

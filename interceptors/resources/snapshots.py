@@ -1,5 +1,6 @@
 """Events of resources: what a handler is told, taken right after the hook of the same name."""
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from copy import deepcopy
 from inspect import Parameter, isawaitable
@@ -15,6 +16,7 @@ from interceptors.events.marks import EventOptions
 from interceptors.kinds import location, name_of
 from interceptors.resources.context import ResourceContext
 from interceptors.resources.description import Description, snake_case
+from interceptors.resources.errors import HookParameterError
 from interceptors.resources.hooks import read_parameters
 from interceptors.resources.names import COMMON, SPECIAL, Handler
 from interceptors.resources.rendering import concealed
@@ -44,7 +46,15 @@ def check_event(function: Callable[..., Any], point: str, options: EventOptions)
         "facts",
         *special_arguments(),
     ]
-    read_parameters(function, f"on_{point}", dict.fromkeys(allowed), "event")
+    signature = read_parameters(function, f"on_{point}", dict.fromkeys(allowed), "event")
+    for injected in signature.injected:
+        if injected.marker == SpecialType("response"):
+            raise HookParameterError(
+                f"The event {name_of(function)} ({location(function)}) asks for a Response, {injected.parameter.name!r}; "
+                f"events run outside of the request.",
+                function,
+                injected.parameter.name,
+            )
     if options.durable and point not in AFTER_WRITES:
         raise EventError(
             f"The event {name_of(function)} ({location(function)}) cannot be durable: only what happens after a write is "
@@ -74,7 +84,7 @@ def event_handler(
         signature = read_parameters(function, f"on_{point}", _every_name(point), "event")
         asked = {snake_case(parameter.name) for parameter in signature.visible}
         asked |= {i.marker.name for i in signature.injected if isinstance(i.marker, SpecialType)}
-        for name in (*_ONLY_IN_PROCESS, "response"):
+        for name in _ONLY_IN_PROCESS:
             if name in asked:
                 raise EventError(
                     f"{handler.title} handles {handler.event} durably, and asks for {name!r}, which exists only in this "
@@ -110,7 +120,8 @@ def _getter(
         if annotation in _PLAIN or getattr(annotation, "__origin__", None) in (dict, list):
             return lambda ctx: ctx.payload.get(name)
         adapter: TypeAdapter[Any] = TypeAdapter(annotation)
-        return lambda ctx: adapter.validate_python(ctx.payload.get(name))
+        # As JSON, so that a strict model takes the texts of its own values.
+        return lambda ctx: adapter.validate_json(json.dumps(ctx.payload.get(name)))
     getters: dict[str, Callable[[EventContext], Any]] = {
         "model": lambda ctx: description.model,
         "parent_model": lambda ctx: models.get(ctx.payload["parent_model"] or ""),
