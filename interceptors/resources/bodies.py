@@ -208,7 +208,8 @@ def _plain(value: Any) -> Any:
     """A field's value with dicts for models: what a JSON column can hold."""
     if isinstance(value, BaseModel):
         return value.model_dump()
-    return [_plain(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value
+    items: Any = value
+    return [_plain(each) for each in items] if isinstance(value, list) else items
 
 
 def _optional(field: FieldInfo) -> FieldInfo:

@@ -1,6 +1,6 @@
 """The base class of resources: its options, and the handlers as methods that can be decorated and overridden."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 from typing import Any, ClassVar
 
@@ -38,8 +38,9 @@ class Resource:
     """One-to-many relationships that have routes of their own: `/users/{user_id}/posts`."""
     relations: ClassVar[Collection[str]] = ()
     """Relationships that a client may load with `with`."""
-    serializer: ClassVar[Callable[[dict[str, Any], Any], dict[str, Any]] | type[BaseModel] | None] = None
-    """`def f(item, request) -> dict`, called as a function and never bound, or a pydantic model."""
+    # Any: a checker takes a function of a class for a method, and this one is never bound.
+    serializer: ClassVar[Any] = None
+    """`def f(item: dict, request: Request) -> dict`, called as a function, or a pydantic model."""
     dependencies: ClassVar[Sequence[params.Depends] | Mapping[Handler, Sequence[params.Depends]]] = ()
     """FastAPI dependencies that run before anything of the resource."""
     transaction: ClassVar[bool | Mapping[Handler, bool] | None] = None
