@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint types architecture coverage wheel lowest fuzz bench check clean
+.PHONY: run run-workers test lint types architecture coverage wheel lowest fuzz bench check clean
 
 # Set-up happens once, and again when pyproject.toml changes.
 .venv/ready: pyproject.toml
@@ -12,6 +12,16 @@ BIN := .venv/bin
 
 run: .venv/ready
 	$(BIN)/python -m app
+
+# The same shop in three processes: one serves, one sends what happened to RabbitMQ, one (with two children) handles it.
+run-workers: export BOOKSHOP_BROKER_URL ?= amqp://guest:guest@127.0.0.1:5672/
+run-workers: .venv/ready
+	$(BIN)/python -m app.prepare
+	@trap : INT TERM; \
+	$(BIN)/python -m interceptors relay app.main:events & relay=$$!; \
+	$(BIN)/taskiq worker app.main:broker & worker=$$!; \
+	BOOKSHOP_RELAY=no $(BIN)/python -m app; status=$$?; \
+	kill $$relay $$worker; wait; exit $$status
 
 # The SOAP tests talk to a server in Node.js; without npm they say so and are skipped.
 SOAP_SERVER := tests/integration/connectors/soap_server
