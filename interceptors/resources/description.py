@@ -62,6 +62,8 @@ class Description:
     """What a client may load with `with`; filled in when every resource is known."""
     serializer: Callable[[dict[str, Any], Any], dict[str, Any]] | None = None
     """Makes of a row what clients see."""
+    adapters: dict[str, TypeAdapter[Any]] = field(default_factory=dict[str, TypeAdapter[Any]])
+    """What parses the values of columns."""
     models: dict[Any, type[BaseModel]] = field(default_factory=dict[Any, type[BaseModel]])
     """The schemas made for it, by what they are for: each is one component of the OpenAPI document."""
 
@@ -130,10 +132,17 @@ class Description:
         found: Any = self.mapper.column_attrs[name].columns[0]
         return found  # type: ignore[no-any-return]  # SQLAlchemy does not type the list's items
 
-    @cached_property
+    def adapter(self, name: str) -> TypeAdapter[Any]:
+        """Parses the values of a column. Made at first use: that takes longer than the rest of a request."""
+        found = self.adapters.get(name)
+        if found is None:
+            found = self.adapters[name] = TypeAdapter(value_type(self.column(name).type))
+        return found
+
+    @property
     def key_type(self) -> TypeAdapter[Any]:
         """Parses a path parameter."""
-        return TypeAdapter(value_type(self.column(self.key).type))
+        return self.adapter(self.key)
 
     @cached_property
     def select(self) -> Select[Any]:

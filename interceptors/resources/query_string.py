@@ -9,11 +9,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
-from weakref import WeakKeyDictionary
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from interceptors.resources.column_types import is_comparable, is_sortable, is_text, value_type
+from interceptors.resources.column_types import is_comparable, is_sortable, is_text
 from interceptors.resources.conditions import (
     COMPARISONS,
     EQUALITIES,
@@ -219,17 +218,6 @@ def _check_pattern(name: str, form: str, value: _Json, *, is_text: bool) -> None
         raise ApiError(f"{name}${form} needs a text column and a text")
     if len(value) > _LONGEST_PATTERN:
         raise ApiError(f"{name}${form} takes no more than {_LONGEST_PATTERN} characters")
-
-
-_adapters: WeakKeyDictionary[Description, dict[str, TypeAdapter[Any]]] = WeakKeyDictionary()
-
-
-def _adapter(description: Description, name: str) -> TypeAdapter[Any]:
-    """Made at first use: it takes longer than the rest of the request."""
-    made = _adapters.setdefault(description, {})
-    if name not in made:
-        made[name] = TypeAdapter(value_type(description.column(name).type))
-    return made[name]
 
 
 # -- with --------------------------------------------------------------------------------------------------------------
