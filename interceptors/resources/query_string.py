@@ -207,7 +207,7 @@ class _FilterReader:
     def one(self, name: str, value: _Json) -> Any:
         """A single value, parsed by the column's type."""
         try:
-            return _adapter(self.description, name).validate_python(value)
+            return self.description.adapter(name).validate_python(value)
         except ValidationError as error:
             reason = error.errors(include_url=False, include_context=False, include_input=False)[0]["msg"]
             raise ApiError(_shown(f"Unacceptable value of {name}: {reason}")) from None
