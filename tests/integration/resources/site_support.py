@@ -1,7 +1,9 @@
 """What the tests of model resources share: mapped classes on tables of their own, a site of them, and its journal."""
 
+import asyncio
 import os
 import re
+import socket
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,6 +12,7 @@ from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
 
+import uvicorn
 from fastapi import APIRouter, FastAPI
 from httpx2 import AsyncClient
 from sqlalchemy import ForeignKey, String, event, func, select
@@ -233,6 +236,20 @@ class Site:
             client.base_url = f"{client.base_url}/api"  # type: ignore[assignment]
             yield client
         assert self.database.taken == 0
+
+
+@asynccontextmanager
+async def served_at_once(app: FastAPI) -> AsyncIterator[int]:
+    """The application on a real socket that does not wait for more to send, which would take 40 ms; gives the port."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=5))
+        task = asyncio.create_task(server.serve(sockets=[listening]))
+        try:
+            yield int(listening.getsockname()[1])
+        finally:
+            server.should_exit = True
+            await task
 
 
 # -- the journal -------------------------------------------------------------------------------------------------------
