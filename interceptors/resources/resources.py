@@ -30,7 +30,7 @@ from interceptors.resources.names import Handler, fallback
 from interceptors.resources.operations import LIFE_CYCLES, WRITES, Operation, Step, run_action, run_hook, then_commit
 from interceptors.resources.options import dependencies_of, describe, handlers_of, tags_of, transaction_of
 from interceptors.resources.resource import Resource
-from interceptors.resources.snapshots import AFTER_WRITES, Facts, check_event, emit, event_handler
+from interceptors.resources.snapshots import AFTER_WRITES, Facts, check_event, emit, event_handler, live_names
 from interceptors.resources.tree import Place, connect, places
 
 __all__ = ["Resources"]
@@ -320,7 +320,10 @@ class Resources:
                 f"{operation.description.resource.__name__} runs without a transaction; say @event(durable=False), or "
                 f"turn the transaction on."
             )
-        emission = partial(emit, dispatcher=dispatcher, name=handler.event, point=point, facts=self._facts)
+        live = live_names(handler.function, point)
+        emission = partial(
+            emit, dispatcher=dispatcher, name=handler.event, point=point, facts=self._facts, live_names=live
+        )
 
         async def step(ctx: ResourceContext) -> None:
             await emission(ctx)

@@ -1,7 +1,7 @@
 """Events of resources: what a handler is told, taken right after the hook of the same name."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import deepcopy
 from inspect import Parameter, isawaitable
 from typing import Any, TypeAlias, cast
@@ -22,7 +22,7 @@ from interceptors.resources.names import COMMON, SPECIAL, Handler
 from interceptors.resources.rendering import concealed
 from interceptors.signatures import SpecialType
 
-__all__ = ["AFTER_WRITES", "Facts", "check_event", "emit", "event_handler"]
+__all__ = ["AFTER_WRITES", "Facts", "check_event", "emit", "event_handler", "live_names"]
 
 Facts: TypeAlias = Callable[[ResourceContext], Mapping[str, Any] | Awaitable[Mapping[str, Any]]]
 
@@ -81,16 +81,20 @@ def event_handler(
         attempts=options.attempts,
     )
     if dispatcher.durable(handler):
-        signature = read_parameters(function, f"on_{point}", _every_name(point), "event")
-        asked = {snake_case(parameter.name) for parameter in signature.visible}
-        asked |= {i.marker.name for i in signature.injected if isinstance(i.marker, SpecialType)}
-        for name in _ONLY_IN_PROCESS:
-            if name in asked:
-                raise EventError(
-                    f"{handler.title} handles {handler.event} durably, and asks for {name!r}, which exists only in this "
-                    f"process: take what you need with Resources(event_facts=...), or say @event(durable=False)."
-                )
+        for name in live_names(function, point):
+            raise EventError(
+                f"{handler.title} handles {handler.event} durably, and asks for {name!r}, which exists only in this "
+                f"process: take what you need with Resources(event_facts=...), or say @event(durable=False)."
+            )
     return handler
+
+
+def live_names(function: Callable[..., Any], point: str) -> tuple[str, ...]:
+    """What an event asks for that exists in the publisher's process only."""
+    signature = read_parameters(function, f"on_{point}", _every_name(point), "event")
+    asked = {snake_case(parameter.name) for parameter in signature.visible}
+    asked |= {i.marker.name for i in signature.injected if isinstance(i.marker, SpecialType)}
+    return tuple(name for name in _ONLY_IN_PROCESS if name in asked)
 
 
 def _every_name(point: str) -> tuple[str, ...]:
@@ -134,14 +138,22 @@ def _getter(
 # -- emitting ----------------------------------------------------------------------------------------------------------
 
 
-async def emit(ctx: ResourceContext, dispatcher: EventDispatcher, name: str, point: str, facts: Facts | None) -> None:
+async def emit(
+    ctx: ResourceContext,
+    dispatcher: EventDispatcher,
+    name: str,
+    point: str,
+    facts: Facts | None,
+    live_names: Sequence[str],
+) -> None:
     """Tell what has happened at a point: at once, or with the commit of what was written."""
     payload = await _snapshot(ctx, point, facts)
+    live = _live(ctx) if live_names else {}
     if point not in AFTER_WRITES or not ctx.in_transaction:
-        await dispatcher.emit(name, payload, live=_live(ctx), durable=False)
+        await dispatcher.emit(name, payload, live=live, durable=False)
         return
     key = f"{ctx.model.__name__}:{ctx._key}"
-    await dispatcher.emit(name, payload, session=ctx.session, key=key, live=_live(ctx))
+    await dispatcher.emit(name, payload, session=ctx.session, key=key, live=live)
 
 
 async def _snapshot(ctx: ResourceContext, point: str, facts: Facts | None) -> dict[str, Any]:
