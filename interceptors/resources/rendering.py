@@ -1,5 +1,6 @@
 """Rows as clients and event handlers may see them."""
 
+from base64 import b64encode
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
@@ -73,7 +74,7 @@ def _serialized(
     left_out = description.hidden
     if fields:
         left_out |= description.columns.keys() - set(fields)
-    return {name: value for name, value in item.items() if name not in left_out}
+    return _without(item, left_out)
 
 
 def _concealed(row: Row, description: Description, with_: Sequence[With]) -> Row:
@@ -81,7 +82,16 @@ def _concealed(row: Row, description: Description, with_: Sequence[With]) -> Row
         return _concealed(other, target, each.with_)
 
     item = _with_relations(row, description, with_, related)
-    return {name: value for name, value in item.items() if name not in description.hidden}
+    return _without(item, description.hidden)
+
+
+def _without(item: Row, left_out: Collection[str]) -> Row:
+    """What is left, bytes as bodies take them: pydantic writes the other base64, which has - and _ for + and /."""
+    return {
+        name: b64encode(value).decode() if isinstance(value, bytes) else value
+        for name, value in item.items()
+        if name not in left_out
+    }
 
 
 def _with_relations(
