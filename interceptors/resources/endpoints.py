@@ -1,10 +1,12 @@
 """The function that FastAPI calls for a route of a resource: one request is one invocation of the chain."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from copy import copy
 from inspect import Parameter
 from typing import Any
 
+import anyio
 from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from starlette.requests import Request
@@ -26,6 +28,9 @@ from interceptors.resources.rendering import render
 
 __all__ = ["ResourceRoute", "resource_endpoint"]
 
+_ROLLING_BACK = 5.0
+"""Seconds: a connection that is dead must not hold a request that nobody waits for."""
+
 
 def resource_endpoint(
     registry: InterceptorRegistry, sessions: async_sessionmaker[AsyncSession], operation: Operation
@@ -42,7 +47,7 @@ def resource_endpoint(
         ctx._request, ctx._response = request, response
         try:
             await operation.prepare(ctx, request)
-            async with sessions() as session:
+            async with _session(sessions) as session:
                 ctx.session = session
                 result = await _run(plan.run, ctx)
                 answer = merged(result if isinstance(result, Response) else render(ctx, result), response)
@@ -57,6 +62,19 @@ def resource_endpoint(
         return answer
 
     return mark(endpoint, info, [*_documented_body(operation), *hidden_parameters()], wraps=True)
+
+
+@asynccontextmanager
+async def _session(sessions: async_sessionmaker[AsyncSession]) -> AsyncGenerator[AsyncSession]:
+    """The session of a request: rolled back by an exception, and always closed."""
+    async with sessions() as session:
+        try:
+            yield session
+        except BaseException:
+            # After a COMMIT that failed, closing alone would give the connection back in the midst of its transaction.
+            with anyio.move_on_after(_ROLLING_BACK, shield=True):
+                await session.rollback()
+            raise
 
 
 async def _run(run: Any, ctx: ResourceContext) -> Any:

@@ -69,6 +69,8 @@ def _refused_by_database(error: Exception) -> tuple[int, str] | None:
     """The status and the text of an error that the client's data have caused."""
     if isinstance(error, StaleDataError):
         return 409, _CHANGED
+    if isinstance(error, OverflowError) and "SQLite" in str(error):  # the driver's own, which SQLAlchemy lets through
+        return 400, _REFUSED
     if isinstance(error, StatementError) and not isinstance(error, DBAPIError):
         if error.orig is None or isinstance(error.orig, SQLAlchemyError):
             return None
