@@ -11,6 +11,7 @@ from sqlalchemy import CheckConstraint, DateTime, Dialect, ForeignKey, String, T
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from app.search import fold
+from app.tokens import hash_token, new_token
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -74,6 +75,14 @@ class User(Base):
     name: Mapped[str] = mapped_column(String(200))
     password_hash: Mapped[str]
     created: Mapped[datetime] = mapped_column(UtcDateTime, default=lambda: datetime.now(UTC))
+    account: Mapped[AccountRow] = relationship()
+
+    def __init__(self, **columns: Any) -> None:
+        if "account" not in columns:
+            # Written together with the user. Nobody has its token: signing in gives another.
+            token_hash = hash_token(new_token())
+            columns["account"] = AccountRow(name=columns["email"], role="customer", token_hash=token_hash)
+        super().__init__(**columns)
 
 
 class Order(Base):

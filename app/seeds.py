@@ -74,4 +74,4 @@ async def plant(session: AsyncSession) -> None:
         name, _, token = DEMO_ACCOUNTS[0]
         customer = await session.scalar(select(AccountRow).where(AccountRow.token_hash == hash_token(token)))
         if customer is not None:
-            session.add(User(account_id=customer.id, email=DEMO_USER_EMAIL, name=name, password_hash=DEMO_USER_HASH))
+            session.add(User(account=customer, email=DEMO_USER_EMAIL, name=name, password_hash=DEMO_USER_HASH))

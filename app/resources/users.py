@@ -1,16 +1,13 @@
 """Users: they sign up themselves, and see and change themselves; clerks see and change all."""
 
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
-from dependency_injector.wiring import Provide
 from fastapi import Depends
 
 from app.interceptors.no_store import no_store
 from app.models import User
-from app.repositories.accounts import AccountRepository
 from app.schemas import NewUser, UserChange
 from app.security import bearer
-from app.tokens import hash_token, new_token
 from interceptors import annotate, intercept
 from interceptors.resources import Handler, Resource, ResourceContext
 
@@ -26,18 +23,12 @@ class UserResource(Resource):
     hidden = frozenset({"password_hash"})
     dependencies = (Depends(bearer),)
 
-    def __init__(self, accounts: Annotated[AccountRepository, Provide["accounts"]]) -> None:
-        self._accounts = accounts
-
     @annotate(roles=None)
     async def insert(self, ctx: ResourceContext) -> Any:
-        """Sign up: open an account for the user in the same transaction. Its first token comes with signing in."""
-        email = ctx.form_data["email"]
-        account = await self._accounts.add(ctx.session, email, "customer", hash_token(new_token()))
-        ctx.form_data["account_id"] = account.id
+        """Sign up: everybody may. A token comes with signing in."""
         return await super().insert(ctx)
 
     @annotate(roles=["clerk"])
     async def paginate(self, ctx: ResourceContext) -> Any:
-        """Who is a user is for clerks."""
+        """List users: only clerks may."""
         return await super().paginate(ctx)

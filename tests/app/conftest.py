@@ -1,5 +1,7 @@
 """A bookshop of its own for every test."""
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,15 +14,35 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from app.container import Container
+from app.database import prepare
 from app.main import create_app
 from app.seeds import DEMO_CLERK_TOKEN, DEMO_CUSTOMER_TOKEN
 from app.settings import Settings
 
 
+def database_url(file: Path) -> str:
+    return f"sqlite+aiosqlite:///{file}"
+
+
+@pytest.fixture(scope="session")
+def new_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of a new shop, made once and copied for each test; `test_server.py` starts without one."""
+    file = tmp_path_factory.mktemp("new") / "shop.db"
+    shop = Container(settings=providers.Object(Settings(database_url=database_url(file))))
+
+    async def make() -> None:
+        shop.events()  # whose table it has, too
+        await prepare(shop.engine(), shop.sessions())
+        await shop.engine().dispose()
+
+    asyncio.run(make())
+    return file
+
+
 @pytest.fixture
-def container(tmp_path: Path) -> Container:
-    url = f"sqlite+aiosqlite:///{tmp_path / 'var' / 'shop.db'}"
-    settings = Settings(database_url=url, mailbox=tmp_path / "mailbox")
+def container(new_shop: Path, tmp_path: Path) -> Container:
+    file = shutil.copy(new_shop, tmp_path / "shop.db")
+    settings = Settings(database_url=database_url(file), mailbox=tmp_path / "mailbox")
     # The cheapest argon2 there is: how much work the real one is has nothing to do with what is tested.
     cheap = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
     return Container(settings=providers.Object(settings), password_hash=providers.Object(cheap))
