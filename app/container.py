@@ -9,7 +9,7 @@ from app.cache import AnswerCache
 from app.connectors.statements import hook_statements
 from app.connectors.supplier import Supplier
 from app.database import create_engine
-from app.dispatcher import build_events
+from app.dispatcher import build_events, create_outbox
 from app.interceptors.caching import CachingInterceptor
 from app.mailbox import Mailbox
 from app.passwords import Passwords
@@ -74,5 +74,6 @@ class Container(containers.DeclarativeContainer):
     stock = providers.Singleton(audited, registry, providers.Singleton(StockService))
 
     broker = providers.Singleton(create_broker, settings)
-    events = providers.Singleton(build_events, registry, sessions, broker, settings)
+    outbox = providers.Singleton(create_outbox, sessions)
+    events = providers.Singleton(build_events, registry, outbox, broker, settings)
     resources = providers.Singleton(build_resources, registry, sessions, events)

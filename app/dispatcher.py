@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from taskiq import AsyncBroker
 
 
+def create_outbox(sessions: async_sessionmaker[AsyncSession]) -> Outbox:
+    """Make the table, among the shop's own, in which events wait."""
+    return Outbox(sessions, metadata=Base.metadata)
+
+
 def build_events(
-    registry: InterceptorRegistry,
-    sessions: async_sessionmaker[AsyncSession],
-    broker: "AsyncBroker | None",
-    settings: Settings,
+    registry: InterceptorRegistry, outbox: Outbox, broker: "AsyncBroker | None", settings: Settings
 ) -> EventDispatcher:
     """Put the dispatcher together with the handlers of the shop's own events; the resources add theirs."""
-    outbox = Outbox(sessions, metadata=Base.metadata)
     events = EventDispatcher(registry, outbox=outbox, broker=broker, relay=settings.relay)
     events.on(OrderPlaced)(send_receipt)
     return events

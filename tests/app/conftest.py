@@ -31,7 +31,7 @@ def new_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shop = Container(settings=providers.Object(Settings(database_url=database_url(file))))
 
     async def make() -> None:
-        shop.events()  # whose table it has, too
+        shop.outbox()  # whose table it has, too
         await prepare(shop.engine(), shop.sessions())
         await shop.engine().dispose()
 

@@ -10,7 +10,7 @@ from app.schemas import Mail
 
 async def until_nothing_is_pending(container: Container, *, patience: float = 20.0) -> None:
     """Wait until all that was stored has been handled."""
-    outbox = container.events().outbox
+    outbox = container.outbox()
     end = time.monotonic() + patience
     while await outbox.pending():
         assert time.monotonic() < end, "stored events are still not handled"
