@@ -44,7 +44,7 @@ class EventContext(InvocationContext):
     """Which start of this handler with this event it is, from 1."""
     payload: dict[str, Any]
     """The event as JSON values, as it was published; this delivery's own copy."""
-    live: Mapping[str, Any] = MappingProxyType({})
+    _live: Mapping[str, Any] = MappingProxyType({})
     """Objects that exist in the publisher's process only; empty where an event was stored."""
 
     _own: OwnSession
@@ -52,7 +52,7 @@ class EventContext(InvocationContext):
     @property
     def request(self) -> Any:
         """For a resource's events in this process, a copy of the request without its body; else None."""
-        return self.live.get("request")
+        return self._live.get("request")
 
     @property
     def session(self) -> "AsyncSession":

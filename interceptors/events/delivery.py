@@ -41,7 +41,7 @@ async def deliver(
     ctx = cast("EventContext", plan.context_class())
     ctx._source = handler.source
     ctx.name, ctx.event_id, ctx.attempt = handler.event, delivery.event_id, delivery.attempt
-    ctx.payload, ctx.live = delivery.payload, delivery.live
+    ctx.payload, ctx._live = delivery.payload, delivery.live
     own = ctx._own = OwnSession(sessions)
     token = current.set(ctx)
     try:

@@ -60,10 +60,10 @@ class EventDispatcher:
             )
         if max_running < 1 or not drain >= 0:
             raise ValueError(f"max_running={max_running!r} and drain={drain!r}: at least 1, and at least 0 seconds")
-        self.registry = registry
-        self.outbox = outbox
-        self.broker = broker
-        self._sessions = outbox.sessions if sessions is None and outbox is not None else sessions
+        self._registry = registry
+        self._outbox = outbox
+        self._broker = broker
+        self._sessions = outbox._sessions if sessions is None and outbox is not None else sessions
         self._relays = relay
         self._max_running = max_running
         self._drain = drain
@@ -72,7 +72,7 @@ class EventDispatcher:
         self._classes: dict[str, type[BaseModel]] = {}
         self._in_process: InProcess | None = None
         self._held = Held()
-        self._durable = None if outbox is None else self._with_outbox(outbox)
+        self._side = None if outbox is None else self._with_outbox(outbox)
 
     # -- declaring -----------------------------------------------------------------------------------------------------
 
@@ -101,15 +101,15 @@ class EventDispatcher:
                 )
             check_function(function)
             called = name or f"{function.__module__}.{function.__qualname__}"
-            self.add(EventHandler(event_is, called, function, argument_maker(event, function), durable, attempts))
+            self._add(EventHandler(event_is, called, function, argument_maker(event, function), durable, attempts))
             self._classes[event_is] = event
             return function
 
         return declare
 
-    def add(self, handler: EventHandler) -> None:
+    def _add(self, handler: EventHandler) -> None:
         """Add a handler, however it was declared. Raises EventError for what this dispatcher cannot do."""
-        if handler.durable and self.outbox is None:
+        if handler.durable and self._outbox is None:
             raise EventError(
                 f"{handler.title} is durable, but there is no outbox: EventDispatcher(registry, outbox=Outbox(...))."
             )
@@ -125,18 +125,18 @@ class EventDispatcher:
                     f"another `name=`."
                 )
         if self._in_process is not None:
-            self.registry._kept_plan(handler.target, EVENT)
+            self._registry._kept_plan(handler.target, EVENT)
         others.append(handler)
-        if self._durable is not None:
-            self._durable.add(handler)
+        if self._side is not None:
+            self._side.add(handler)
 
-    def has(self, name: str) -> bool:
+    def _has(self, name: str) -> bool:
         """Does any handler take the event of this name?"""
         return bool(self._handlers.get(name))
 
-    def durable(self, handler: EventHandler) -> bool:
+    def _durable(self, handler: EventHandler) -> bool:
         """Are the events that are stored at all stored for this handler, too?"""
-        return self.outbox is not None and handler.durable is not False
+        return self._outbox is not None and handler.durable is not False
 
     # -- publishing ----------------------------------------------------------------------------------------------------
 
@@ -148,7 +148,7 @@ class EventDispatcher:
         Raises UnknownEventError if nobody handles it, and DispatcherNotRunningError.
         """
         name = event_name(type(event))
-        if not self.has(name):
+        if not self._has(name):
             raise UnknownEventError(name, self._handlers)
         known = self._classes.get(name)
         if known is not type(event):
@@ -156,9 +156,9 @@ class EventDispatcher:
                 f"{name_of(type(event))} ({location(type(event))}) is not the event that is handled as {name!r}: that "
                 f"is {name_of(known)} ({location(known)})."
             )
-        return await self.emit(name, snapshot(event), session=session, key=key)
+        return await self._emit(name, snapshot(event), session=session, key=key)
 
-    async def emit(
+    async def _emit(
         self,
         name: str,
         payload: Mapping[str, Any],
@@ -178,12 +178,12 @@ class EventDispatcher:
             raise EventError(f"The event {name!r} cannot be written as JSON: {error}") from error
         event_id = uuid4().hex
         handlers = self._handlers.get(name, ())
-        stored = [handler for handler in handlers if durable and self.durable(handler)]
+        stored = [handler for handler in handlers if durable and self._durable(handler)]
         here = [handler for handler in handlers if handler not in stored]
         if here:
             self._running(name)
-        if stored and self._durable is not None:
-            await self._durable.store(stored, event_id, json.loads(text), key, session)
+        if stored and self._side is not None:
+            await self._side.store(stored, event_id, json.loads(text), key, session)
         if here:
             put = partial(self._put, here, event_id, text, live)
             if session is not None and durable:
@@ -233,23 +233,23 @@ class EventDispatcher:
 
         `once`: what is due now, and what becomes due by that. Raises EventError without an outbox.
         """
-        if self._durable is None:
+        if self._side is None:
             raise EventError("There is nothing to relay without an outbox: EventDispatcher(registry, outbox=...).")
         await self._enter(relays=False)
         try:
-            return await self._durable.relay(once=once)
+            return await self._side.relay(once=once)
         finally:
             await self._held.leave()
 
     def _with_outbox(self, outbox: "Outbox") -> "Durable":
         from interceptors.events.durable import Durable  # noqa: PLC0415 (needs SQLAlchemy)
 
-        side = Durable(self.registry, outbox, self._sessions or outbox.sessions, self._max_running, self._drain)
-        if self.broker is not None:
+        side = Durable(self._registry, outbox, self._sessions or outbox._sessions, self._max_running, self._drain)
+        if self._broker is not None:
             from interceptors.events.taskiq import TaskiqCarrier  # noqa: PLC0415 (needs taskiq)
 
             enter = partial(self._enter, relays=False)
-            side.carrier = TaskiqCarrier(self.broker, outbox, side.deliveries, side.known, enter, self._held.leave)
+            side.carrier = TaskiqCarrier(self._broker, outbox, side.deliveries, side.known, enter, self._held.leave)
         return side
 
     async def _enter(self, *, relays: bool) -> None:
@@ -259,9 +259,9 @@ class EventDispatcher:
         """What has to be right before anything runs."""
         for handlers in self._handlers.values():
             for handler in handlers:
-                self.registry._kept_plan(handler.target, EVENT)
-        if self._durable is not None:
-            await self._durable.check()
+                self._registry._kept_plan(handler.target, EVENT)
+        if self._side is not None:
+            await self._side.check()
         self._in_process = InProcess(self._deliver, self._max_running)
 
     async def _run(self, left: anyio.Event, *, relays: bool) -> None:
@@ -270,10 +270,10 @@ class EventDispatcher:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(in_process.run, tasks)
                 async with anyio.create_task_group() as until_left:
-                    if self._durable is not None:
-                        tasks.start_soon(self._durable.deliveries.renew)
+                    if self._side is not None:
+                        tasks.start_soon(self._side.deliveries.renew)
                         if relays:
-                            until_left.start_soon(self._durable.relay_until, left)
+                            until_left.start_soon(self._side.relay_until, left)
                     await left.wait()
                     self._end = anyio.current_time() + self._drain
                 await in_process.drain(max(self._end - anyio.current_time(), 0.0))
@@ -284,4 +284,4 @@ class EventDispatcher:
             in_process.close()
 
     async def _deliver(self, delivery: Delivery) -> None:
-        await deliver(self.registry, delivery, self._sessions)
+        await deliver(self._registry, delivery, self._sessions)

@@ -27,7 +27,7 @@ class Durable:
     def __init__(
         self, registry: InterceptorRegistry, outbox: Outbox, sessions: Sessions, max_running: int, drain: float
     ) -> None:
-        self.outbox = outbox
+        self._outbox = outbox
         self.deliveries = StoredDeliveries(registry, outbox, sessions, self._find)
         self.carrier: Carrier = self.deliveries
         self._max_running = max_running
@@ -39,7 +39,7 @@ class Durable:
     def add(self, handler: EventHandler) -> None:
         """Run the stored events of a handler, also of one whose events are not stored any more."""
         self._handlers[handler.event, handler.name] = handler
-        self._known[handler.event, handler.name] = handler.attempts or self.outbox.attempts
+        self._known[handler.event, handler.name] = handler.attempts or self._outbox._attempts
 
     def known(self) -> Known:
         """The handlers that there are here, and how often each may start."""
@@ -58,24 +58,24 @@ class Durable:
             raise EventError(f"The key {key!r} has not 1 to 255 signs.")
         rows = [NewRow(event_id, handler.event, handler.name, key, payload) for handler in handlers]
         if session is not None:
-            await self.outbox.store.add(session, rows)
+            await self._outbox._store.add(session, rows)
             call_after_commit(session, self._wake)
             return
-        async with self.outbox.sessions() as own, own.begin():
-            await self.outbox.store.add(own, rows)
+        async with self._outbox._sessions() as own, own.begin():
+            await self._outbox._store.add(own, rows)
         self._wake()
 
     async def check(self) -> None:
         """Raises EventError if there is no table."""
-        if not await self.outbox.store.exists():
+        if not await self._outbox._store.exists():
             raise EventError(
-                f"There is no table {self.outbox.table.fullname!r} in the database: create it with "
+                f"There is no table {self._outbox._table.fullname!r} in the database: create it with "
                 f"`metadata.create_all`, or make a migration, `alembic revision --autogenerate`."
             )
 
     async def relay_until(self, left: anyio.Event, *, once: bool = False) -> int:
         """Relay until `left` is set and what runs has ended or is cut; gives how many events were taken."""
-        relay = Relay(self.outbox, self.known, self.carrier, self._max_running)
+        relay = Relay(self._outbox, self.known, self.carrier, self._max_running)
         self._relays.add(relay)
         try:
             return await relay.run(left, self._drain, once=once)

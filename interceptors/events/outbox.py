@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from interceptors.errors import MissingExtraError
+from interceptors.events.errors import EventError
 from interceptors.events.own_session import Sessions
 
 try:
-    from sqlalchemy import MetaData
+    from sqlalchemy import MetaData, Table
 
-    from interceptors.events.store import Store, outbox_table
+    from interceptors.events.store import MARK, Store, outbox_table
 except ImportError as error:
     raise MissingExtraError("interceptors.events.Outbox", "sqlalchemy") from error
 
@@ -59,30 +60,40 @@ class Outbox:
                 f"{attempts=}, {backoff=}, {max_backoff=}, {lease=}, {poll=}: at least one attempt, no negative "
                 f"backoff, and lease and poll above 0 seconds"
             )
-        self.sessions = sessions
-        self.table = outbox_table(metadata, table)
-        self.attempts = attempts
-        self.backoff = backoff
-        self.max_backoff = max_backoff
-        self.lease = lease
-        self.poll = poll
-        self.store = Store(sessions, self.table)
+        self._sessions = sessions
+        self._table = _table_of(metadata, table)
+        self._attempts = attempts
+        self._backoff = backoff
+        self._max_backoff = max_backoff
+        self._lease = lease
+        self._poll = poll
+        self._store = Store(sessions, self._table)
 
     async def pending(self) -> int:
         """How many deliveries wait or run; the dead ones do not count."""
-        return await self.store.pending()
+        return await self._store.pending()
 
     async def dead(self) -> list[DeadEvent]:
         """What was tried as often as allowed, in the order of publishing."""
         return [
             DeadEvent(row.event_id, row.name, row.handler, row.key, row.attempt, row.error, row.payload)
-            for row in await self.store.dead()
+            for row in await self._store.dead()
         ]
 
     async def revive(self, event_id: str) -> int:
         """Have the dead deliveries of an event tried again, as often as if they were new; gives how many there were."""
-        return await self.store.revive(event_id)
+        return await self._store.revive(event_id)
 
-    def delay(self, attempt: int) -> float:
+    def _delay(self, attempt: int) -> float:
         """How long to wait after an attempt that failed."""
-        return min(self.backoff * 2.0 ** min(attempt - 1, 1000), self.max_backoff)
+        return min(self._backoff * 2.0 ** min(attempt - 1, 1000), self._max_backoff)
+
+
+def _table_of(metadata: MetaData, name: str) -> Table:
+    """The table, made now or by an outbox before: an application that is built again has the same metadata."""
+    found = metadata.tables.get(name if metadata.schema is None else f"{metadata.schema}.{name}")
+    if found is None:
+        return outbox_table(metadata, name)
+    if not found.info.get(MARK):
+        raise EventError(f"The metadata has a table {found.fullname!r} of its own; give the outbox another: `table=`.")
+    return found

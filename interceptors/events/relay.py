@@ -91,7 +91,7 @@ class Relay:
                     self._outage.begins(error)
             else:
                 self._outage.ends()
-            with anyio.move_on_after(self._outbox.poll):
+            with anyio.move_on_after(self._outbox._poll):
                 await self._wake.wait()
         self._stopped.set()
 
@@ -122,7 +122,7 @@ class Relay:
             return 0
         await self._carrier.ready()
         taken_at = anyio.current_time()  # before the lease begins in the database: ours ends first
-        taken = await self._outbox.store.take(known, free, self._outbox.lease, start=self._carrier.starts)
+        taken = await self._outbox._store.take(known, free, self._outbox._lease, start=self._carrier.starts)
         for event in taken.died:
             log.error(
                 "The event %s was started %d times in its handler %s and never ended; it is dead",

@@ -44,7 +44,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from interceptors.events.clock import now
 from interceptors.events.own_session import Sessions
 
-__all__ = ["Known", "LostRaceError", "NewRow", "Store", "StoredEvent", "Taken", "is_lost_race", "outbox_table"]
+__all__ = ["MARK", "Known", "LostRaceError", "NewRow", "Store", "StoredEvent", "Taken", "is_lost_race", "outbox_table"]
 
 
 Known: TypeAlias = Mapping[tuple[str, str], int]
@@ -89,6 +89,9 @@ class Taken(NamedTuple):
     died: list[StoredEvent]
 
 
+MARK = "interceptors.outbox"
+"""In the `info` of a table that an outbox made."""
+
 _KILLED = "The process ended, or lost its lease, during the last attempt."
 
 
@@ -112,6 +115,7 @@ def outbox_table(metadata: MetaData, name: str) -> Table:
         Index(f"ix_{name}_due", "dead", "due"),
         Index(f"ix_{name}_key", "key", "id"),
         Index(f"ix_{name}_event", "event_id"),
+        info={MARK: True},
         sqlite_autoincrement=True,  # an id that comes again would make somebody else's row out of an old one
     )
 

@@ -268,7 +268,7 @@ class Resources:
                 )
             description = by_name[model]
             handler = event_handler(declared.function, point, declared.options, description, models, self._dispatcher)
-            self._dispatcher.add(handler)
+            self._dispatcher._add(handler)
             handlers[description, point] = handler
         return handlers
 
@@ -314,7 +314,7 @@ class Resources:
         assert dispatcher is not None  # noqa: S101 (there is no event without one)
         assert handlers is not None  # noqa: S101
         handler = handlers[operation.description, point]
-        if point in AFTER_WRITES and dispatcher.durable(handler) and not operation.in_transaction:
+        if point in AFTER_WRITES and dispatcher._durable(handler) and not operation.in_transaction:
             raise EventError(
                 f"{handler.title} handles {handler.event} durably, but {operation.handler} of "
                 f"{operation.description.resource.__name__} runs without a transaction; say @event(durable=False), or "

@@ -80,7 +80,7 @@ def event_handler(
         durable=durable,
         attempts=options.attempts,
     )
-    if dispatcher.durable(handler):
+    if dispatcher._durable(handler):
         for name in live_names(function, point):
             raise EventError(
                 f"{handler.title} handles {handler.event} durably, and asks for {name!r}, which exists only in this "
@@ -132,7 +132,7 @@ def _getter(
         "handler": lambda ctx: Handler(ctx.payload["handler"]),
         "relation": lambda ctx: ctx.payload["relation"],
     }
-    return getters.get(name, lambda ctx: ctx.live[name])
+    return getters.get(name, lambda ctx: ctx._live[name])
 
 
 # -- emitting ----------------------------------------------------------------------------------------------------------
@@ -150,10 +150,10 @@ async def emit(
     payload = await _snapshot(ctx, point, facts)
     live = _live(ctx) if live_names else {}
     if point not in AFTER_WRITES or not ctx.in_transaction:
-        await dispatcher.emit(name, payload, live=live, durable=False)
+        await dispatcher._emit(name, payload, live=live, durable=False)
         return
     key = f"{ctx.model.__name__}:{ctx._key}"
-    await dispatcher.emit(name, payload, session=ctx.session, key=key, live=live)
+    await dispatcher._emit(name, payload, session=ctx.session, key=key, live=live)
 
 
 async def _snapshot(ctx: ResourceContext, point: str, facts: Facts | None) -> dict[str, Any]:
