@@ -30,18 +30,18 @@ class InvalidBody(Exception):  # noqa: N818 (an answer, not an error of the libr
 class Body:
     """What one verb of one resource does with a body.
 
-    `link` is the foreign key of a nested route, which comes from the path and never from the body; `nested` names such
-    a route in the names of its schemas: `UserPosts`.
+    `link` is the foreign key of a nested route, which comes from the path and never from the body; `place` names the
+    route in the names of such schemas: `UserPosts`.
     """
 
-    def __init__(self, description: Description, verb: str, link: str | None = None, nested: str = "") -> None:
+    def __init__(self, description: Description, verb: str, link: str | None, place: str) -> None:
         self._description = description
         self._verb = verb
         self._link = link
         self._given = _schema_of(description, verb)
         fields = _accepted(description, verb, self._given)
         self._accepted = frozenset(fields - {link})
-        self._nested = nested if link in fields else ""
+        self._nested = place if link in fields else ""
         if self._given is None:
             name = f"{self._nested or description.name}{_WORDS[verb]}"
             self._schema = _made_from_columns(description, name, self._accepted, requires=verb == "POST")

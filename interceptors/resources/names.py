@@ -76,6 +76,6 @@ COMMON = (
 """The parameters that every hook may have."""
 
 
-def fallback(point: str) -> str | None:
-    """Which hook runs where that of a point is not defined: PATCH takes the names of UPDATE."""
-    return point.replace("patch", "update") if "patch" in point else None
+def fallback(point: str) -> str:
+    """The point whose hook runs where a point has none: PATCH takes the names of UPDATE."""
+    return point.replace("patch", "update")

@@ -16,11 +16,10 @@ from interceptors.resources.conditions import Conditions
 from interceptors.resources.context import ResourceContext
 from interceptors.resources.description import Description
 from interceptors.resources.errors import ApiError
-from interceptors.resources.hooks import Hook
 from interceptors.resources.names import SPECIAL, Handler
 from interceptors.resources.query_string import parse_conditions
 
-__all__ = ["LIFE_CYCLES", "Operation", "Parent", "Step", "points_of", "run_action", "run_hook", "then_commit"]
+__all__ = ["LIFE_CYCLES", "Operation", "Parent", "Step", "points_of"]
 
 Action: TypeAlias = Callable[[ResourceContext], Awaitable[None]]
 Step: TypeAlias = Callable[[ResourceContext], Awaitable[Response | None]]
@@ -63,8 +62,6 @@ LIFE_CYCLES: dict[Handler, tuple[str | Action, ...]] = {
 }
 """The steps of each handler: names are where a hook runs, and the event of the same name right after it."""
 
-WRITES = (actions.insert_row, actions.update_row, actions.delete_row)
-
 
 def points_of(handler: Handler) -> tuple[str, ...]:
     """Where the hooks and events of a handler run."""
@@ -81,11 +78,6 @@ class Parent:
     link: Any
     """The attribute of the model further down."""
     above: "Parent | None"
-
-    @property
-    def title(self) -> str:
-        """For the names of schemas: `UserPosts`."""
-        return self.description.name + "".join(word.title() for word in self.relation.split("_"))
 
     def query(self, params: Mapping[str, Any]) -> Select[Any]:
         """Selects the row's key, if the row belongs to the parent above it."""
@@ -184,37 +176,3 @@ class Operation:
             if response is not None:
                 return response
         return ctx.item if ctx.result is None else ctx.result
-
-
-# -- steps -------------------------------------------------------------------------------------------------------------
-
-
-def run_action(action: Action) -> Step:
-    """An action as a step."""
-
-    async def step(ctx: ResourceContext) -> None:
-        await action(ctx)
-
-    return step
-
-
-def run_hook(hook: Hook) -> Step:
-    """A hook as a step: what it returns counts only if it is a response."""
-
-    async def step(ctx: ResourceContext) -> Response | None:
-        result = await hook(ctx)
-        return result if isinstance(result, Response) else None
-
-    return step
-
-
-def then_commit(step: Step) -> Step:
-    """Without a transaction: what a step has done stays done, also if it was its last."""
-
-    async def committed(ctx: ResourceContext) -> Response | None:
-        response = await step(ctx)
-        if response is None or response.status_code < 400:
-            await ctx.session.commit()
-        return response
-
-    return committed

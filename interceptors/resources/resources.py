@@ -1,8 +1,6 @@
 """Resources: the resource classes of an application, their hooks and events, and the router made of them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -10,27 +8,25 @@ from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from starlette.responses import JSONResponse, Response
 
-from interceptors.events import EventDispatcher
-from interceptors.events.errors import EventError
-from interceptors.events.handlers import EventHandler
+from interceptors.events import EventDispatcher, EventError
 from interceptors.events.marks import EventOptions, event_options
 from interceptors.fastapi.endpoint import endpoint_of
 from interceptors.fastapi.startup import check_in_lifespan
-from interceptors.kinds import location, name_of
 from interceptors.registry import InterceptorRegistry
 from interceptors.resources.bodies import Body
-from interceptors.resources.context import ResourceContext
+from interceptors.resources.declared import Declared, Functions
 from interceptors.resources.description import Description, snake_case
 from interceptors.resources.discovery import find_functions
 from interceptors.resources.documentation import document, operation_id
+from interceptors.resources.emissions import Emission, Facts, check_event, event_handler
 from interceptors.resources.endpoints import ResourceRoute, resource_endpoint
-from interceptors.resources.errors import DuplicateHookError, ResourceError, UnknownModelError, suggest
+from interceptors.resources.errors import ResourceError
 from interceptors.resources.hooks import Hook, check_function, check_hook, point_of
-from interceptors.resources.names import Handler, fallback
-from interceptors.resources.operations import LIFE_CYCLES, WRITES, Operation, Step, run_action, run_hook, then_commit
+from interceptors.resources.names import Handler
+from interceptors.resources.operations import Operation
 from interceptors.resources.options import dependencies_of, describe, handlers_of, tags_of, transaction_of
 from interceptors.resources.resource import Resource
-from interceptors.resources.snapshots import AFTER_WRITES, Facts, check_event, emit, event_handler, live_names
+from interceptors.resources.steps import Emissions, compile_steps
 from interceptors.resources.tree import Place, connect, places
 
 __all__ = ["Resources"]
@@ -47,43 +43,7 @@ _VERBS = {
     Handler.DELETE: "DELETE",
 }
 """In the order of registration: `/all` comes before `/{id}`."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Declared:
-    """A hook or an event as it was declared."""
-
-    function: Any
-    model: str
-    """Its name, for messages."""
-    options: EventOptions = field(default_factory=EventOptions)
-
-
-@dataclass(slots=True)
-class _Functions:
-    """What was declared, by (snake_case model, point): at most one function each."""
-
-    what: str
-    found: dict[tuple[str, str], _Declared] = field(default_factory=dict[tuple[str, str], _Declared])
-
-    def add(self, model: str, point: str, declared: _Declared) -> None:
-        """Raises DuplicateHookError if there is one already."""
-        known = self.found.setdefault((snake_case(model), point), declared)
-        if known is not declared:
-            first, second = known.function, declared.function
-            raise DuplicateHookError(
-                f"{declared.model} has two {self.what}s on_{point}: {name_of(first)} ({location(first)}) and "
-                f"{name_of(second)} ({location(second)}); take one out.",
-                first,
-                second,
-            )
-
-    def of(self, description: Description, point: str) -> tuple[str, _Declared] | None:
-        """The function of a point, and the point whose name it has: PATCH takes that of UPDATE where it has none."""
-        for name in (point, fallback(point)):
-            if name is not None and (snake_case(description.name), name) in self.found:
-                return name, self.found[snake_case(description.name), name]
-        return None
+_WITH_BODY = (Handler.INSERT, Handler.UPDATE, Handler.PATCH)
 
 
 class Resources:
@@ -110,9 +70,10 @@ class Resources:
         self._facts = event_facts
         self._added: list[type[Resource]] = []
         self._descriptions: dict[type, Description] = {}
-        self._hooks = _Functions("hook")
-        self._events = _Functions("event")
-        self._handlers: dict[tuple[Description, str], EventHandler] | None = None
+        self._hooks = Functions("hook")
+        self._events = Functions("event")
+        self._emissions: dict[Description, Emissions] = {}
+        self._is_made = False
 
     # -- declaring -----------------------------------------------------------------------------------------------------
 
@@ -120,17 +81,6 @@ class Resources:
         """Add resource classes; `router()` says what is wrong with them."""
         self._check_open()
         self._added += resources
-
-    def _describe_all(self) -> None:
-        for resource in self._added:
-            description = describe(resource)
-            for other in self._descriptions.values():
-                if other.model is description.model or snake_case(other.name) == snake_case(description.name):
-                    raise ResourceError(
-                        f"{other.place('model')} and {description.place('model')} are both called {description.name}; one "
-                        f"resource has one model, and models are told apart by name."
-                    )
-            self._descriptions[description.model] = description
 
     def discover(self, package: str | ModuleType) -> None:
         """Find `<package>/hooks/<model>_hooks.py` and `<package>/events/<model>_events.py`.
@@ -179,16 +129,16 @@ class Resources:
         point = point_of(name, f"The hook of {model}", where)
         check_function(function)
         check_hook(function, point)
-        self._hooks.add(model, point, _Declared(function, model))
+        self._hooks.add(point, Declared(function, model))
 
     def _declare_event(self, model: str, name: str, function: Any, where: object, options: EventOptions) -> None:
         point = point_of(name, f"The event of {model}", where)
         check_function(function)
         check_event(function, point, options)
-        self._events.add(model, point, _Declared(function, model, options))
+        self._events.add(point, Declared(function, model, options))
 
     def _check_open(self) -> None:
-        if self._handlers is not None:
+        if self._is_made:
             raise ResourceError(
                 "The router is made already: add resources, hooks and events before resources.router()."
             )
@@ -200,12 +150,9 @@ class Resources:
 
         Raises ResourceError and EventError for everything that is wrong with resources, hooks and events together.
         """
-        if self._handlers is None:
-            self._descriptions.clear()  # of an attempt that failed
-            self._describe_all()
-            self._check_models()
-            connect(self._descriptions)
-            self._handlers = self._declare_handlers()
+        if not self._is_made:
+            self._make()
+            self._is_made = True
         dispatcher = self._dispatcher
         router = APIRouter() if dispatcher is None else APIRouter(lifespan=dispatcher.lifespan)
         added = [self._add_route(router, place, handler) for place in places(self._descriptions) for handler in _VERBS]
@@ -244,88 +191,50 @@ class Resources:
 
     # -- compiling -----------------------------------------------------------------------------------------------------
 
-    def _check_models(self) -> None:
-        models = {snake_case(each.name): each.name for each in self._descriptions.values()}
+    def _make(self) -> None:
+        """What is common to all routers: the descriptions, and the events' handlers in the dispatcher."""
+        self._describe_all()
         for functions in (self._hooks, self._events):
-            for (model, _), declared in functions.found.items():
-                if model not in models:
-                    raise UnknownModelError(
-                        f"{name_of(declared.function)} ({location(declared.function)}) is a {functions.what} of "
-                        f"{declared.model}, but no resource has such a model.{suggest(declared.model, models.values())}",
-                        declared.model,
-                    )
-
-    def _declare_handlers(self) -> dict[tuple[Description, str], EventHandler]:
-        """Add the events of all models to the dispatcher."""
-        handlers: dict[tuple[Description, str], EventHandler] = {}
+            functions.check_models(self._descriptions.values())
+        connect(self._descriptions)
         models = {each.name: each.model for each in self._descriptions.values()}
-        by_name = {snake_case(each.name): each for each in self._descriptions.values()}
-        for (model, point), declared in self._events.found.items():
-            if self._dispatcher is None:
-                raise EventError(
-                    f"{name_of(declared.function)} ({location(declared.function)}) is an event, but nothing delivers "
-                    f"events: Resources(registry, sessions, EventDispatcher(registry))."
-                )
-            description = by_name[model]
-            handler = event_handler(declared.function, point, declared.options, description, models, self._dispatcher)
-            self._dispatcher._add(handler)
-            handlers[description, point] = handler
-        return handlers
+        for description in self._descriptions.values():
+            self._emissions[description] = {
+                point: self._emission(description, point, declared, models)
+                for point, declared in self._events.of(description)
+            }
+
+    def _describe_all(self) -> None:
+        self._descriptions.clear()  # of an attempt that failed
+        for resource in self._added:
+            description = describe(resource)
+            for other in self._descriptions.values():
+                if other.model is description.model or snake_case(other.name) == snake_case(description.name):
+                    raise ResourceError(
+                        f"{other.place('model')} and {description.place('model')} are both called {description.name}; one "
+                        f"resource has one model, and models are told apart by name."
+                    )
+            self._descriptions[description.model] = description
+
+    def _emission(
+        self, description: Description, point: str, declared: Declared, models: Mapping[str, type]
+    ) -> Emission:
+        dispatcher = self._dispatcher
+        if dispatcher is None:
+            raise EventError(
+                f"{declared.title} is an event, but nothing delivers events: "
+                f"Resources(registry, sessions, EventDispatcher(registry))."
+            )
+        handler = event_handler(declared.function, point, declared.options, description, models, dispatcher)
+        dispatcher._add(handler)
+        return Emission(dispatcher, handler, point, self._facts)
 
     def _operation(self, place: Place, handler: Handler) -> Operation:
         description = place.description
         in_transaction = transaction_of(description, handler, self._transaction)
-        body = None
-        if handler in (Handler.INSERT, Handler.UPDATE, Handler.PATCH):
-            parent = place.parents[-1] if place.parents else None
-            body = (
-                Body(description, _VERBS[handler], parent.link.key, parent.title)
-                if parent
-                else Body(description, _VERBS[handler])
-            )
+        body = Body(description, _VERBS[handler], place.link, place.title) if handler in _WITH_BODY else None
         operation = Operation(description, handler, place.parents, place.parameter, in_transaction, body)
-        operation.steps = tuple(self._steps(operation))
+        injector = self.registry._injector
+        hooks = {point: Hook(declared.function, injector) for point, declared in self._hooks.of(description)}
+        operation.steps = compile_steps(operation, hooks, self._emissions[description])
         return operation
-
-    def _steps(self, operation: Operation) -> list[Step]:
-        """The life cycle of a handler, with the hooks and events that there are."""
-        steps: list[Step] = []
-        for each in LIFE_CYCLES[operation.handler]:
-            if isinstance(each, str):
-                steps += self._steps_at(operation, each)
-            else:
-                step = run_action(each)
-                steps.append(then_commit(step) if each in WRITES and not operation.in_transaction else step)
-        return steps
-
-    def _steps_at(self, operation: Operation, point: str) -> list[Step]:
-        steps: list[Step] = []
-        hook = self._hooks.of(operation.description, point)
-        if hook is not None:
-            step = run_hook(Hook(hook[1].function, self.registry._injector))
-            steps.append(step if operation.in_transaction else then_commit(step))
-        event = self._events.of(operation.description, point)
-        if event is not None:
-            steps.append(self._emission(operation, event[0]))
-        return steps
-
-    def _emission(self, operation: Operation, point: str) -> Step:
-        dispatcher, handlers = self._dispatcher, self._handlers
-        assert dispatcher is not None  # noqa: S101 (there is no event without one)
-        assert handlers is not None  # noqa: S101
-        handler = handlers[operation.description, point]
-        if point in AFTER_WRITES and dispatcher._durable(handler) and not operation.in_transaction:
-            raise EventError(
-                f"{handler.title} handles {handler.event} durably, but {operation.handler} of "
-                f"{operation.description.resource.__name__} runs without a transaction; say @event(durable=False), or "
-                f"turn the transaction on."
-            )
-        live = live_names(handler.function, point)
-        emission = partial(
-            emit, dispatcher=dispatcher, name=handler.event, point=point, facts=self._facts, live_names=live
-        )
-
-        async def step(ctx: ResourceContext) -> None:
-            await emission(ctx)
-
-        return step

@@ -23,6 +23,19 @@ class Place:
     parents: tuple[Parent, ...] = ()
 
     @property
+    def link(self) -> str | None:
+        """The foreign key that the path gives; None at the top."""
+        return self.parents[-1].link.key if self.parents else None
+
+    @property
+    def title(self) -> str:
+        """For the names of schemas: `UserPosts`, or `User` at the top."""
+        if not self.parents:
+            return self.description.name
+        parent = self.parents[-1]
+        return parent.description.name + "".join(word.title() for word in parent.relation.split("_"))
+
+    @property
     def parameter(self) -> str:
         """The last path parameter: the primary key, with the model's name where a parent has the same."""
         key = self.description.key

@@ -1,10 +1,10 @@
 """Events of resources: what a handler is told, taken right after the hook of the same name."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from copy import deepcopy
 from inspect import Parameter, isawaitable
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast, final
 
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
@@ -22,7 +22,7 @@ from interceptors.resources.names import COMMON, SPECIAL, Handler
 from interceptors.resources.rendering import concealed
 from interceptors.signatures import SpecialType
 
-__all__ = ["AFTER_WRITES", "Facts", "check_event", "emit", "event_handler", "live_names"]
+__all__ = ["Emission", "Facts", "check_event", "event_handler"]
 
 Facts: TypeAlias = Callable[[ResourceContext], Mapping[str, Any] | Awaitable[Mapping[str, Any]]]
 
@@ -81,7 +81,7 @@ def event_handler(
         attempts=options.attempts,
     )
     if dispatcher._durable(handler):
-        for name in live_names(function, point):
+        for name in _live_names(function, point):
             raise EventError(
                 f"{handler.title} handles {handler.event} durably, and asks for {name!r}, which exists only in this "
                 f"process: take what you need with Resources(event_facts=...), or say @event(durable=False)."
@@ -89,7 +89,7 @@ def event_handler(
     return handler
 
 
-def live_names(function: Callable[..., Any], point: str) -> tuple[str, ...]:
+def _live_names(function: Callable[..., Any], point: str) -> tuple[str, ...]:
     """What an event asks for that exists in the publisher's process only."""
     signature = read_parameters(function, f"on_{point}", _every_name(point), "event")
     asked = {snake_case(parameter.name) for parameter in signature.visible}
@@ -138,22 +138,27 @@ def _getter(
 # -- emitting ----------------------------------------------------------------------------------------------------------
 
 
-async def emit(
-    ctx: ResourceContext,
-    dispatcher: EventDispatcher,
-    name: str,
-    point: str,
-    facts: Facts | None,
-    live_names: Sequence[str],
-) -> None:
-    """Tell what has happened at a point: at once, or with the commit of what was written."""
-    payload = await _snapshot(ctx, point, facts)
-    live = _live(ctx) if live_names else {}
-    if point not in AFTER_WRITES or not ctx.in_transaction:
-        await dispatcher._emit(name, payload, live=live, durable=False)
-        return
-    key = f"{ctx.model.__name__}:{ctx._key}"
-    await dispatcher._emit(name, payload, session=ctx.session, key=key, live=live)
+@final
+class Emission:
+    """The event of one point: tells its handler what has happened, at once, or with the commit of what was written."""
+
+    def __init__(self, dispatcher: EventDispatcher, handler: EventHandler, point: str, facts: Facts | None) -> None:
+        self.handler = handler
+        self.is_stored = point in AFTER_WRITES and dispatcher._durable(handler)
+        self._dispatcher = dispatcher
+        self._point = point
+        self._facts = facts
+        self._asks_for_live = bool(_live_names(handler.function, point))
+
+    async def __call__(self, ctx: ResourceContext) -> None:
+        payload = await _snapshot(ctx, self._point, self._facts)
+        live = _live(ctx) if self._asks_for_live else {}
+        name = self.handler.event
+        if self._point not in AFTER_WRITES or not ctx.in_transaction:
+            await self._dispatcher._emit(name, payload, live=live, durable=False)
+            return
+        key = f"{ctx.model.__name__}:{ctx._key}"
+        await self._dispatcher._emit(name, payload, session=ctx.session, key=key, live=live)
 
 
 async def _snapshot(ctx: ResourceContext, point: str, facts: Facts | None) -> dict[str, Any]:

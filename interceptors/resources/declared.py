@@ -1,0 +1,62 @@
+"""Hooks and events as they were declared: one function for each point of a model."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from interceptors.events.marks import EventOptions
+from interceptors.kinds import location, name_of
+from interceptors.resources.description import Description, snake_case
+from interceptors.resources.errors import DuplicateHookError, UnknownModelError, suggest
+
+__all__ = ["Declared", "Functions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A hook or an event."""
+
+    function: Any
+    model: str
+    """Its name, for messages."""
+    options: EventOptions = field(default_factory=EventOptions)
+
+    @property
+    def title(self) -> str:
+        """For messages: its function, file and line."""
+        return f"{name_of(self.function)} ({location(self.function)})"
+
+
+class Functions:
+    """The hooks, or the events, of all models."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._found: dict[tuple[str, str], Declared] = {}
+
+    def add(self, point: str, declared: Declared) -> None:
+        """Raises DuplicateHookError if the model has one at this point already, in a file or in code."""
+        known = self._found.setdefault((snake_case(declared.model), point), declared)
+        if known is not declared:
+            raise DuplicateHookError(
+                f"{declared.model} has two {self._what}s on_{point}: {known.title} and {declared.title}; take one out.",
+                known.function,
+                declared.function,
+            )
+
+    def of(self, description: Description) -> Iterator[tuple[str, Declared]]:
+        """Those of one model, with their points."""
+        for (model, point), declared in self._found.items():
+            if model == snake_case(description.name):
+                yield point, declared
+
+    def check_models(self, descriptions: Iterable[Description]) -> None:
+        """Raises UnknownModelError for a function of a model that no resource has."""
+        models = {snake_case(description.name): description.name for description in descriptions}
+        for (model, _), declared in self._found.items():
+            if model not in models:
+                raise UnknownModelError(
+                    f"{declared.title} is a {self._what} of {declared.model}, but no resource has such a model."
+                    f"{suggest(declared.model, models.values())}",
+                    declared.model,
+                )
