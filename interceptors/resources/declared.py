@@ -1,7 +1,9 @@
 """Hooks and events as they were declared: one function for each point of a model."""
 
+import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 from interceptors.events.marks import EventOptions
@@ -18,13 +20,24 @@ class Declared:
 
     function: Any
     model: str
-    """Its name, for messages."""
+    """The name of its model."""
+    owner: type | None = None
+    """Its model, where that was given."""
+    module: ModuleType | None = None
+    """The module in which it was found."""
     options: EventOptions = field(default_factory=EventOptions)
+
+    @property
+    def place(self) -> str:
+        """Where it is written, or at least in which file."""
+        if self.module is None or inspect.isfunction(self.function):
+            return location(self.function)
+        return str(self.module.__file__)
 
     @property
     def title(self) -> str:
         """For messages: its function, file and line."""
-        return f"{name_of(self.function)} ({location(self.function)})"
+        return f"{name_of(self.function)} ({self.place})"
 
 
 class Functions:
@@ -52,11 +65,11 @@ class Functions:
 
     def check_models(self, descriptions: Iterable[Description]) -> None:
         """Raises UnknownModelError for a function of a model that no resource has."""
-        models = {snake_case(description.name): description.name for description in descriptions}
+        models = {snake_case(description.name): description for description in descriptions}
         for (model, _), declared in self._found.items():
-            if model not in models:
+            if model not in models or declared.owner not in (None, models[model].model):
                 raise UnknownModelError(
                     f"{declared.title} is a {self._what} of {declared.model}, but no resource has such a model."
-                    f"{suggest(declared.model, models.values())}",
+                    f"{suggest(declared.model, [each.name for each in models.values()])}",
                     declared.model,
                 )

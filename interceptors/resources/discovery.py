@@ -10,14 +10,13 @@ from typing import Any
 from interceptors.resources.description import snake_case
 from interceptors.resources.errors import UnknownModelError
 
-__all__ = ["find_functions"]
+__all__ = ["find_modules", "functions_in"]
 
 
-def find_functions(package: str | ModuleType, folder: str) -> Iterator[tuple[str, ModuleType, str, Any]]:
-    """(snake_case model, module, name, what has the name) for each name in the modules of `<package>.<folder>`.
+def find_modules(package: str | ModuleType, folder: str) -> Iterator[tuple[str, ModuleType]]:
+    """(snake_case model, module) for each module of `<package>.<folder>`, which is "hooks" or "events".
 
-    `folder` is "hooks" or "events"; a missing one is fine. Names that are no `on_...` or `onX...` are ignored.
-    Raises UnknownModelError for a module that is not called after a model.
+    A missing folder is fine. Raises UnknownModelError for a module that is not called after a model.
     """
     name = f"{package if isinstance(package, str) else package.__name__}.{folder}"
     spec = find_spec(name)
@@ -33,7 +32,11 @@ def find_functions(package: str | ModuleType, folder: str) -> Iterator[tuple[str
                 f"module of helpers starts with an underscore.",
                 found.name,
             )
-        module = import_module(f"{name}.{found.name}")
-        for attribute, value in vars(module).items():
-            if attribute.startswith("on_") or (attribute.startswith("on") and attribute[2:3].isupper()):
-                yield model, module, attribute, value
+        yield model, import_module(f"{name}.{found.name}")
+
+
+def functions_in(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    """What is called `on_...` or `onX...`: hooks, or events. Other names are ignored."""
+    for name, value in vars(module).items():
+        if name.startswith("on_") or (name.startswith("on") and name[2:3].isupper()):
+            yield name, value

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from interceptors.injection import Getter, Injector, Pending, settle
 from interceptors.kinds import is_async, location, name_of
+from interceptors.plan import is_generator
 from interceptors.resources.context import ResourceContext
 from interceptors.resources.description import snake_case
 from interceptors.resources.errors import HookParameterError, InvalidHookError, UnknownHookError, suggest
@@ -47,22 +48,25 @@ def _special(name: str) -> Getter:
     return (lambda ctx: ctx) if name == "ctx" else (lambda ctx: getattr(ctx, name))
 
 
-def point_of(name: str, what: str, where: object) -> str:
+def point_of(name: str, place: str) -> str:
     """The point that a hook's name stands for: `onBeforeInsert` gives `before_insert`. Raises UnknownHookError."""
     snake = snake_case(name)
     if snake not in NAMES:
-        raise UnknownHookError(f"{what} ({location(where)}): there is no {name!r}.{suggest(snake, NAMES)}", name, NAMES)
+        raise UnknownHookError(f"{place}: there is no hook or event {name!r}.{suggest(snake, NAMES)}", name, NAMES)
     return snake.removeprefix("on_")
 
 
-def check_function(function: object) -> None:
-    """Raises InvalidHookError for what is no function."""
-    if not inspect.isfunction(function):
-        kind = "a class" if isinstance(function, type) else f"a {type(function).__name__}"
-        raise InvalidHookError(
-            f"{name_of(function)} ({location(function)}) is {kind}, no function: `async def on_before_insert(form_data): ...`",
-            function,
-        )
+def check_function(function: object, name: str, place: str) -> None:
+    """Raises InvalidHookError for what is no function, and for one that yields, whose body would never run."""
+    if inspect.isfunction(function):
+        if not is_generator(function):
+            return
+        problem = "is a generator; take the `yield` out"
+    elif isinstance(function, type):
+        problem = "is a class, no function"
+    else:
+        problem = f"is an object of type {type(function).__name__}, no function"
+    raise InvalidHookError(f"{name} ({place}) {problem}: `async def on_before_insert(form_data): ...`", function)
 
 
 def check_hook(function: Callable[..., Any], point: str) -> None:

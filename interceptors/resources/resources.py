@@ -16,11 +16,11 @@ from interceptors.registry import InterceptorRegistry
 from interceptors.resources.bodies import Body
 from interceptors.resources.declared import Declared, Functions
 from interceptors.resources.description import Description, snake_case
-from interceptors.resources.discovery import find_functions
+from interceptors.resources.discovery import find_modules, functions_in
 from interceptors.resources.documentation import document, operation_id
 from interceptors.resources.emissions import Emission, Facts, check_event, event_handler
 from interceptors.resources.endpoints import ResourceRoute, resource_endpoint
-from interceptors.resources.errors import ResourceError
+from interceptors.resources.errors import ResourceError, UnknownModelError, suggest
 from interceptors.resources.hooks import Hook, check_function, check_hook, point_of
 from interceptors.resources.names import Handler
 from interceptors.resources.operations import Operation
@@ -70,6 +70,7 @@ class Resources:
         self._facts = event_facts
         self._added: list[type[Resource]] = []
         self._descriptions: dict[type, Description] = {}
+        self._files: list[tuple[str, ModuleType]] = []
         self._hooks = Functions("hook")
         self._events = Functions("event")
         self._emissions: dict[Description, Emissions] = {}
@@ -88,18 +89,23 @@ class Resources:
         Names in them that begin with `on_` (or `on` and a capital) are hooks and events. Raises ResourceError.
         """
         self._check_open()
-        for model, module, name, function in find_functions(package, "hooks"):
-            self._declare_hook(model, name, function, module)
-        for model, module, name, function in find_functions(package, "events"):
-            self._declare_event(model, name, function, module, event_options(function))
+        for model, module in find_modules(package, "hooks"):
+            self._files.append((model, module))
+            for name, function in functions_in(module):
+                self._declare_hook(name, Declared(function, model, module=module))
+        for model, module in find_modules(package, "events"):
+            self._files.append((model, module))
+            for name, function in functions_in(module):
+                options = event_options(function)
+                self._declare_event(name, Declared(function, model, module=module, options=options))
 
     def hook(self, model: type, *names: str) -> Callable[[F], F]:
         """Make a function a hook of a model, by its own name or by the names given. Raises ResourceError."""
 
         def declare(function: F) -> F:
-            check_function(function)
-            for name in names or (function.__name__,):
-                self._declare_hook(model.__name__, name, function, function)
+            declared = Declared(function, model.__name__, model)
+            for name in names or (_name_of(declared),):
+                self._declare_hook(name, declared)
             return function
 
         self._check_open()
@@ -114,28 +120,27 @@ class Resources:
         """
 
         def declare(function: F) -> F:
-            check_function(function)
-            options = (
-                event_options(function) if durable is None and attempts is None else EventOptions(durable, attempts)
-            )
-            for name in names or (function.__name__,):
-                self._declare_event(model.__name__, name, function, function, options)
+            says_nothing = durable is None and attempts is None
+            options = event_options(function) if says_nothing else EventOptions(durable, attempts)
+            declared = Declared(function, model.__name__, model, options=options)
+            for name in names or (_name_of(declared),):
+                self._declare_event(name, declared)
             return function
 
         self._check_open()
         return declare
 
-    def _declare_hook(self, model: str, name: str, function: Any, where: object) -> None:
-        point = point_of(name, f"The hook of {model}", where)
-        check_function(function)
-        check_hook(function, point)
-        self._hooks.add(point, Declared(function, model))
+    def _declare_hook(self, name: str, declared: Declared) -> None:
+        point = point_of(name, declared.place)
+        check_function(declared.function, name, declared.place)
+        check_hook(declared.function, point)
+        self._hooks.add(point, declared)
 
-    def _declare_event(self, model: str, name: str, function: Any, where: object, options: EventOptions) -> None:
-        point = point_of(name, f"The event of {model}", where)
-        check_function(function)
-        check_event(function, point, options)
-        self._events.add(point, Declared(function, model, options))
+    def _declare_event(self, name: str, declared: Declared) -> None:
+        point = point_of(name, declared.place)
+        check_function(declared.function, name, declared.place)
+        check_event(declared.function, point, declared.options)
+        self._events.add(point, declared)
 
     def _check_open(self) -> None:
         if self._is_made:
@@ -196,6 +201,7 @@ class Resources:
         self._describe_all()
         for functions in (self._hooks, self._events):
             functions.check_models(self._descriptions.values())
+        self._check_files()
         connect(self._descriptions)
         models = {each.name: each.model for each in self._descriptions.values()}
         for description in self._descriptions.values():
@@ -215,6 +221,16 @@ class Resources:
                         f"resource has one model, and models are told apart by name."
                     )
             self._descriptions[description.model] = description
+
+    def _check_files(self) -> None:
+        models = {snake_case(each.name): each.name for each in self._descriptions.values()}
+        for model, module in self._files:
+            if model not in models:
+                raise UnknownModelError(
+                    f"{module.__file__} is called after {model!r}, but no resource has such a model."
+                    f"{suggest(model, models)}",
+                    model,
+                )
 
     def _emission(
         self, description: Description, point: str, declared: Declared, models: Mapping[str, type]
@@ -238,3 +254,10 @@ class Resources:
         hooks = {point: Hook(declared.function, injector) for point, declared in self._hooks.of(description)}
         operation.steps = compile_steps(operation, hooks, self._emissions[description])
         return operation
+
+
+def _name_of(declared: Declared) -> str:
+    """The name of a function that stands for the hook's. Raises InvalidHookError for what is no function."""
+    name = str(getattr(declared.function, "__name__", type(declared.function).__name__))
+    check_function(declared.function, name, declared.place)
+    return name
