@@ -18,7 +18,10 @@ from app.health import health
 from app.refusals import refuse_input
 from interceptors.fastapi import install
 
-DESCRIPTION = "A small bookshop whose logging, errors, authorization, caching and transactions are interceptors."
+DESCRIPTION = (
+    "A small bookshop whose logging, errors, authorization, caching and transactions are interceptors; users and orders "
+    "are resources, and mails follow from events."
+)
 
 
 def create_app(shop: Container) -> FastAPI:
