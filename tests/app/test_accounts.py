@@ -17,6 +17,9 @@ PROTECTED = [
     ("POST", "/books"),
     ("POST", "/books/1/deliveries"),
     ("GET", "/books/export"),
+    ("GET", "/mails"),
+    ("GET", "/api/users"),
+    ("GET", "/api/orders/1/lines"),
 ]
 BODIES = {
     "/orders": {"lines": [{"book_id": 1}]},
@@ -26,13 +29,13 @@ BODIES = {
 
 
 @pytest.mark.parametrize(("verb", "path"), PROTECTED)
-@pytest.mark.parametrize("header", [None, "Bearer wrong", "Bearer ", "Basic abc", "nonsense"])
-async def test_nobody_is_a_401(client: AsyncClient, verb: str, path: str, header: str | None):
+async def test_nobody_is_a_401(client: AsyncClient, verb: str, path: str):
     """Without a token that exists, a method with roles answers 401 and says which scheme it wants."""
-    headers = {"Authorization": header} if header else {}
-    answer = await client.request(verb, path, headers=headers, json=BODIES.get(path))
-    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
-    assert answer.json()["detail"]["code"] == "not_signed_in"
+    for header in (None, "Bearer wrong", "Bearer ", "Basic abc", "nonsense"):
+        headers = {"Authorization": header} if header else {}
+        answer = await client.request(verb, path, headers=headers, json=BODIES.get(path))
+        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer"), header
+        assert answer.json()["detail"]["code"] == "not_signed_in", header
 
 
 @pytest.mark.parametrize(("verb", "path"), [("GET", "/accounts"), ("POST", "/books"), ("POST", "/books/1/deliveries")])

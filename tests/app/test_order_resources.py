@@ -55,15 +55,18 @@ async def test_orders_are_searched_by_time(client: AsyncClient, customer: dict[s
         assert page["pagination"]["total"] == found, operator
 
 
-@pytest.mark.parametrize(
-    "query", [{}, {"q": '{"account_id": 3}'}, {"q": '[{"account_id": 3}, {"$or.id$gt": 0}]'}, {"per_page": "100"}]
-)
 async def test_customers_see_their_own_orders_whatever_they_ask(
-    client: AsyncClient, customer: dict[str, str], order: dict[str, Any], ada: dict[str, str], query: dict[str, str]
+    client: AsyncClient, customer: dict[str, str], order: dict[str, Any], ada: dict[str, str]
 ):
     """The hook's condition narrows what the client's query finds; it cannot be got around."""
-    page = (await client.get("/api/orders", params=query, headers=customer)).json()
-    assert {row["account_id"] for row in page["data"]} <= {1}
+    for query, found in (
+        ({}, [1]),
+        ({"per_page": "100"}, [1]),
+        ({"q": '{"account_id": 3}'}, []),
+        ({"q": '[{"account_id": 3}, {"$or.id$gt": 0}]'}, [1]),
+    ):
+        page = (await client.get("/api/orders", params=query, headers=customer)).json()
+        assert [row["account_id"] for row in page["data"]] == found, query
 
 
 async def test_somebody_elses_order_is_not_found(

@@ -57,23 +57,20 @@ async def test_who_signed_up_can_sign_in(client: AsyncClient):
     assert (me["name"], me["role"]) == ("ada@example.com", "customer")
 
 
-@pytest.mark.parametrize(
-    ("email", "password"),
-    [
+async def test_a_wrong_password_is_a_401(client: AsyncClient):
+    """Which of the two is wrong is not said."""
+    await signed_up(client)
+    for email, password in (
         ("ada@example.com", "wrong"),
         ("nobody@example.com", PASSWORD),
         (DEMO_USER_EMAIL, ""),
         (DEMO_USER_EMAIL, "x" * 500),
-    ],
-)
-async def test_a_wrong_password_is_a_401(client: AsyncClient, email: str, password: str):
-    """Which of the two is wrong is not said."""
-    await signed_up(client)
-    answer = await client.post("/accounts/token", json={"email": email, "password": password})
-    assert (answer.status_code, answer.json()["detail"]) == (
-        401,
-        {"code": "wrong_password", "message": "The e-mail address or the password is wrong."},
-    )
+    ):
+        answer = await client.post("/accounts/token", json={"email": email, "password": password})
+        assert (answer.status_code, answer.json()["detail"]) == (
+            401,
+            {"code": "wrong_password", "message": "The e-mail address or the password is wrong."},
+        )
 
 
 @pytest.mark.usefixtures("no_relay")
@@ -153,14 +150,11 @@ async def test_all_that_is_wrong_is_said_at_once(client: AsyncClient):
     assert "hunter2" not in answer.text
 
 
-@pytest.mark.parametrize(
-    "email",
-    ["", "ada", "ada@", "@example.com", "ada@example", "a b@example.com", "ada@example.com\nBcc: x@y.zz", "ä@b.cc"],
-)
-async def test_what_is_no_address_is_refused(client: AsyncClient, email: str):
+async def test_what_is_no_address_is_refused(client: AsyncClient):
     """Least of all one that would write another header into a mail."""
-    answer = await client.post("/api/users", json={**ADA, "email": email})
-    assert (answer.status_code, set(answer.json()["errors"])) == (400, {"email"})
+    for email in ("", "ada", "ada@", "@b.cc", "ada@example", "a b@c.dd", "ada@example.com\nBcc: x@y.zz", "ä@b.cc"):
+        answer = await client.post("/api/users", json={**ADA, "email": email})
+        assert (answer.status_code, set(answer.json()["errors"])) == (400, {"email"}), email
 
 
 async def test_an_address_signs_up_once(client: AsyncClient, clerk: dict[str, str]):

@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -45,20 +45,26 @@ async def environment(broker_url: str, tmp_path: Path):
 
 
 @contextmanager
-def process(folder: Path, environment: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a module of Python's until the end of the block; it has to end well, then."""
-    log = folder / f"{arguments[0]}.log"
-    with log.open("ab") as output:
-        started = subprocess.Popen(
-            [sys.executable, "-m", *arguments], cwd=ROOT, env=environment, stdout=output, stderr=output
-        )
+def processes(folder: Path, environment: dict[str, str]) -> Iterator[Callable[..., None]]:
+    """Give a function that starts a module of Python's; at the end of the block all of them have to end well."""
+    started: list[tuple[Path, subprocess.Popen[bytes]]] = []
+
+    def start(*arguments: str) -> None:
+        log = folder / f"{arguments[0]}.log"
+        command = [sys.executable, "-m", *arguments]
+        with log.open("wb") as output:
+            started.append((log, subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)))
+
     try:
-        yield started
+        yield start
     finally:
-        started.send_signal(signal.SIGTERM)
-        started.wait(30)
-    assert started.returncode in {0, -signal.SIGTERM}, log.read_text()
-    assert "Traceback" not in log.read_text(), log.read_text()
+        for _, process in started:
+            process.send_signal(signal.SIGTERM)
+        for _, process in started:
+            process.wait(30)
+    for log, process in started:
+        assert process.returncode in {0, -signal.SIGTERM}, log.read_text()
+        assert "Traceback" not in log.read_text(), log.read_text()
 
 
 def post(url: str, body: object, token: str = "") -> None:
@@ -74,13 +80,13 @@ async def test_a_worker_sends_the_mail(environment: dict[str, str], tmp_path: Pa
     base = f"http://127.0.0.1:{port}"
     prepared = subprocess.run([sys.executable, "-m", "app.prepare"], cwd=ROOT, env=environment, check=False)
     assert prepared.returncode == 0
-    with ExitStack() as stack:
-        stack.enter_context(process(tmp_path, environment, "app", "--port", str(port)))
-        stack.enter_context(process(tmp_path, environment, "interceptors", "relay", "app.main:events"))
+    with processes(tmp_path, environment) as start:
+        start("app", "--port", str(port))
+        start("interceptors", "relay", "app.main:events")
         until((tmp_path / "app.log").read_text)
         post(f"{base}/api/users", ADA)
         post(f"{base}/orders", {"lines": [{"book_id": 3}]}, "demo-customer-token")
         assert not mailbox.exists()
-        stack.enter_context(process(tmp_path, environment, "taskiq", "worker", "app.main:broker", "--workers", "1"))
+        start("taskiq", "worker", "app.main:broker", "--workers", "1")
         until(lambda: len(list(mailbox.glob("*.eml"))) == 2)
     assert sorted(file.name.partition("-")[0] for file in mailbox.iterdir()) == ["receipt", "welcome"]
