@@ -52,6 +52,7 @@ class Relay:
         self._stopped = anyio.Event()
         self._stopping = False
         self._is_blocked = False
+        self._is_more = False  # more is due, perhaps, than could be taken
         self._failure: Exception | None = None
         self._taken = 0
 
@@ -119,10 +120,12 @@ class Relay:
         free = self._max_running - self._open.total()
         known = self._known()
         if free == 0 or not known:
+            self._is_more = bool(known)
             return 0
         await self._carrier.ready()
         taken_at = anyio.current_time()  # before the lease begins in the database: ours ends first
         taken = await self._outbox._store.take(known, free, self._outbox._lease, start=self._carrier.starts)
+        self._is_more = len(taken.rows) + len(taken.died) == free
         for event in taken.died:
             log.error(
                 "The event %s was started %d times in its handler %s and never ended; it is dead",
@@ -135,13 +138,15 @@ class Relay:
             self._taken += 1
             self._open[event.name] += 1
             tasks.start_soon(self._carry, event, taken_at, name=f"event {event.name}")
+        if self._is_more and self._open.total() < self._max_running:  # something has ended meanwhile
+            self._wake.set()
         return len(taken.rows) + len(taken.died)
 
     async def _carry(self, event: StoredEvent, taken_at: float) -> None:
         try:
             self._is_blocked |= not await self._carrier.carry(event, taken_at)
         finally:
-            if not self._is_blocked and (event.key is not None or self._open.total() == self._max_running):
+            if not self._is_blocked and (event.key is not None or self._is_more):
                 self._wake.set()  # there may be something that waited for this
             self._open[event.name] -= 1
             if not self._open[event.name]:
