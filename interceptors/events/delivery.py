@@ -1,9 +1,11 @@
 """One delivery: the handler's chain is run in a context of its own, with a session of its own."""
 
-import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast, final
+
+import anyio
 
 from interceptors.context import current
 from interceptors.events.context import EVENT, EventContext
@@ -59,6 +61,8 @@ async def deliver(
 
 
 def is_cancelled() -> bool:
-    """Is the running task being cancelled from outside? Not if a CancelledError only came out of what it awaited."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+    """Is this task being cancelled by a scope around it? Not if a CancelledError only came out of what it awaited.
+
+    That one must not leave the task: a task group that sees it ends everything.
+    """
+    return anyio.current_effective_deadline() == -math.inf

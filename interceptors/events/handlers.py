@@ -83,7 +83,9 @@ class EventHandler:
 
     def all_arguments(self, ctx: EventContext) -> dict[str, Any]:
         """The arguments, defaults filled in."""
-        return {**self.target.arguments.defaults, **self.arguments(ctx)}
+        spec = self.target.arguments
+        defaults = {name: value for name, value in spec.defaults.items() if name != spec.variable}
+        return {**defaults, **self.arguments(ctx)}
 
 
 def check_function(function: object) -> None:

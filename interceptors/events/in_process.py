@@ -60,9 +60,9 @@ class InProcess:
         except (KeyboardInterrupt, SystemExit):
             raise
         except asyncio.CancelledError:
-            if not is_cancelled():  # by the handler itself: a task that it waited for was cancelled, say
-                log.exception("The event %s was cancelled in its handler %s", handler.event, handler.name)
-            raise
+            if is_cancelled():
+                raise
+            log.exception("The event %s was cancelled in its handler %s", handler.event, handler.name)
         except BaseException:
             log.exception("The event %s failed in its handler %s", handler.event, handler.name)
         finally:

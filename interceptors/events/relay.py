@@ -1,5 +1,6 @@
 """The relay: takes stored events that are due, and has each one run here or carried to a worker."""
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Protocol
 import anyio
 from anyio.abc import TaskGroup
 
+from interceptors.events.delivery import is_cancelled
 from interceptors.events.in_process import describe
 from interceptors.events.outage import Outage
 from interceptors.events.outbox import Outbox
@@ -87,7 +89,9 @@ class Relay:
             self._is_blocked = False
             try:
                 await self._take(tasks)
-            except Exception as error:  # noqa: BLE001 (whatever it is, the relay goes on)
+            except (Exception, asyncio.CancelledError) as error:
+                if is_cancelled():
+                    raise
                 if not is_lost_race(error):
                     self._outage.begins(error)
             else:

@@ -68,8 +68,10 @@ class StoredDeliveries:
                     try:
                         pairs = [(lease.event.id, lease.event.attempt) for lease in leases]
                         lost = await self._outbox._store.renew(pairs, self._outbox._lease)
-                    except Exception as error:  # noqa: BLE001 (whatever it is, the next renewal may succeed)
-                        outage.begins(error)
+                    except (Exception, asyncio.CancelledError) as error:
+                        if is_cancelled():
+                            raise
+                        outage.begins(error)  # the next renewal may succeed
                         continue
                     outage.ends()
                     for lease in leases:
@@ -107,7 +109,7 @@ class StoredDeliveries:
                         "The event %s was done by somebody else than %s: rolled back", event.name, event.handler
                     )
                 except asyncio.CancelledError as error:
-                    if not is_cancelled():  # by the handler itself: a task that it waited for was cancelled, say
+                    if not is_cancelled():  # it came out of what the handler awaited
                         await self._failed(event, error, allowed)
                     elif lease.scope.cancel_called:
                         raise

@@ -4,12 +4,14 @@ A message names a row and the attempt to make. Lost, doubled and late ones are h
 not started within its lease is sent again, and only the first message that names the next attempt starts it.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
 import anyio
 
 from interceptors.errors import MissingExtraError
+from interceptors.events.delivery import is_cancelled
 from interceptors.events.errors import EventError
 from interceptors.events.outage import Outage
 from interceptors.events.outbox import Outbox
@@ -79,14 +81,13 @@ class TaskiqCarrier:
             # Some brokers wait until they are connected again. The lease must not end meanwhile.
             with anyio.fail_after(min(self._outbox._lease / 2, _LONGEST_SENDING)):
                 await self._task.kiq(event.id, event.attempt)
-        except Exception as error:  # noqa: BLE001 (brokers raise what they like)
-            self._sending.begins(error)
+        except (Exception, asyncio.CancelledError) as error:  # brokers raise what they like
             await self._unsend(event)
+            if is_cancelled():
+                raise
+            self._sending.begins(error)
             await self.close()  # a connection that gave up does not come back by itself
             return False
-        except BaseException:
-            await self._unsend(event)
-            raise
         self._sending.ends()
         return True
 

@@ -38,7 +38,9 @@ async def test_an_event_is_handled_after_the_commit_and_its_row_is_gone(shop: Sh
             await session.commit()
         await until_done(events._outbox)
 
-    assert sorted(seen, key=lambda each: each[0]) == [(name, OrderPaid(order_id=1), event_id, 1) for name in ("one", "two")]
+    assert sorted(seen, key=lambda each: each[0]) == [
+        (name, OrderPaid(order_id=1), event_id, 1) for name in ("one", "two")
+    ]
     assert await shop.all_effects() == [1]
     assert await shop.rows(events._outbox) == []
 
@@ -351,9 +353,7 @@ async def test_an_interceptor_may_swallow_an_error(shop: Shop) -> None:
     assert await events._outbox.pending() == 0
 
 
-async def test_leaving_cuts_what_takes_too_long_and_it_runs_again(
-    shop: Shop, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_leaving_cuts_what_takes_too_long_and_it_runs_again(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
     """One warning with name and count; what it wrote is rolled back; also on the last attempt it runs again."""
     events = shop.dispatcher(attempts=1, drain=0.05)
     attempts: list[int] = []
