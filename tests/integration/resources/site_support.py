@@ -8,14 +8,16 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from inspect import Parameter, Signature
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import uvicorn
 from fastapi import APIRouter, FastAPI
 from httpx2 import AsyncClient
-from sqlalchemy import ForeignKey, String, event, func, select
+from sqlalchemy import ForeignKey, MetaData, String, create_engine, event, func, select
 from sqlalchemy.engine import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -122,12 +124,9 @@ class Database:
     sessions: async_sessionmaker[AsyncSession]
 
     async def add(self, *rows: Any) -> None:
-        """Store mapped objects, in this order."""
-        async with self.sessions() as session:
-            for row in rows:
-                session.add(row)
-                await session.flush()
-            await session.commit()
+        """Store mapped objects; those of one class get their keys in this order."""
+        async with self.sessions() as session, session.begin():
+            session.add_all(rows)
 
     async def values(self, column: Any) -> list[Any]:
         """What a column holds, as somebody else sees it, in the order of the primary key."""
@@ -153,7 +152,7 @@ def _honest_sqlite(engine: Engine) -> None:
     def connect(connection: Any, record: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("foreign_keys=ON", "synchronous=OFF", "journal_mode=WAL", "busy_timeout=20000"):
+        for pragma in ("foreign_keys=ON", "synchronous=OFF", "busy_timeout=20000"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -162,17 +161,32 @@ def _honest_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN")
 
 
+@cache
+def _empty_file(metadata: MetaData) -> bytes:
+    """What a file of SQLite's with these tables holds: made once, then copied. Readers do not wait for writers."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "empty.db"
+        engine = create_engine(f"sqlite:///{path}")
+        with engine.begin() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            metadata.create_all(connection)
+        engine.dispose()
+        return path.read_bytes()
+
+
 @asynccontextmanager
 async def database_of(
-    name: str, folder: Path, *, metadata: Any = Base.metadata, **options: Any
+    name: str, folder: Path, *, metadata: MetaData = Base.metadata, **options: Any
 ) -> AsyncIterator[Database]:
     """A database of a kind; its tables are made now and dropped afterwards."""
     url = server_url(name, URLS[name]) if name in URLS else f"sqlite+aiosqlite:///{folder / 'test.db'}"
     engine = create_async_engine(url, **options)
     if name == "sqlite":
         _honest_sqlite(engine.sync_engine)
-    async with engine.begin() as connection:
-        await connection.run_sync(metadata.create_all)
+        (folder / "test.db").write_bytes(_empty_file(metadata))
+    else:
+        async with engine.begin() as connection:
+            await connection.run_sync(metadata.create_all)
     try:
         yield Database(name, url, engine, async_sessionmaker(engine, expire_on_commit=False))
     finally:

@@ -574,7 +574,6 @@ async def test_a_schema_with_the_foreign_key(shop: Site):
         ({"title": "x", "user_id": 1, "stars": None}, {"stars"}),
         ({"title": "x\0", "user_id": 1}, {"title"}),
     ],
-    ids=str,
 )
 async def test_validation_made_from_the_columns(shop: Site, sent: dict[str, Any], wrong: set[str]):
     """Type, length and nullability; on POST required is what may not be null and has no default."""
