@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from taskiq import BrokerMessage, InMemoryBroker
 
 from interceptors.events import EventError
+from interceptors.events.store import StoredEvent
 from tests.integration.connectors.servers import server_url
 from tests.integration.events.shop import OrderPaid, Shop, until, until_done
 from tests.integration.events.worker import build, make_broker, remove_queues
@@ -251,8 +252,6 @@ async def test_a_database_that_is_down_when_a_message_comes(
 
 
 def _stored() -> Any:
-    from interceptors.events.store import StoredEvent
-
     return StoredEvent(1, "x", "OrderPaid", "h", None, {}, 1, None)
 
 
