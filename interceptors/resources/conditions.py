@@ -17,7 +17,7 @@ PAIRS = ("between", "notBetween")
 
 @dataclass(slots=True)
 class Sort:
-    """Order by a column; `type` is "ASC" or "DESC"."""
+    """Order by a column; `type` is "ASC" or "DESC", in any case."""
 
     name: str
     type: str = "ASC"

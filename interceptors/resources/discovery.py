@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
-from pkgutil import iter_modules
+from pathlib import Path
+from pkgutil import ModuleInfo, iter_modules
 from types import ModuleType
 from typing import Any
 
@@ -28,11 +29,16 @@ def find_modules(package: str | ModuleType, folder: str) -> Iterator[tuple[str, 
         model, _, suffix = snake_case(found.name).rpartition("_")
         if suffix != folder or not model:
             raise UnknownModelError(
-                f"{name}.{found.name} is not called after a model: <model>_{folder}.py, such as user_{folder}.py. A "
+                f"{name}.{found.name} ({_path(found)}) is not called after a model: <model>_{folder}.py, such as user_{folder}.py. A "
                 f"module of helpers starts with an underscore.",
                 found.name,
             )
         yield model, import_module(f"{name}.{found.name}")
+
+
+def _path(found: ModuleInfo) -> str:
+    """The file of a module, or the folder of a package."""
+    return str(Path(getattr(found.module_finder, "path", "")) / (found.name if found.ispkg else f"{found.name}.py"))
 
 
 def functions_in(module: ModuleType) -> Iterator[tuple[str, Any]]:

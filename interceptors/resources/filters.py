@@ -47,9 +47,10 @@ def _order(conditions: Conditions, description: Description) -> list[ColumnEleme
     order: list[ColumnElement[Any]] = []
     for sort in conditions.sort:
         attribute = _attribute(sort.name, f"{sort!r}", description)
-        if sort.type not in ("ASC", "DESC"):
+        direction = sort.type.upper()
+        if direction not in ("ASC", "DESC"):
             raise ResourceError(f'{sort!r} of {description.resource.__qualname__}: the type is "ASC" or "DESC"')
-        order.append(attribute.asc() if sort.type == "ASC" else attribute.desc())
+        order.append(attribute.asc() if direction == "ASC" else attribute.desc())
     if not any(sort.name == description.key for sort in conditions.sort):
         order.append(description.key_column.asc())
     return order
