@@ -1,6 +1,7 @@
 """Hooks around what is sent to a backend: interceptors outside, LoopBack's observers inside."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args, overload
@@ -145,6 +146,20 @@ class Connector(Generic[Req, Res]):
     def is_hooked(self) -> bool:
         """Would a call be hooked here and now? For connectors that have to decide before they build a request."""
         return bool(self._hooks()) and self not in _executing.get()
+
+    @property
+    def is_executing(self) -> bool:
+        """Does this connector execute in this task already? For what a hook may take along, and use when it has ended."""
+        return self in _executing.get()
+
+    @contextmanager
+    def unhooked(self) -> Generator[None]:
+        """What is called in here is not hooked, as in an execute. For what a client does with its own hooked methods."""
+        token = _executing.set(_executing.get() | {self})
+        try:
+            yield
+        finally:
+            _executing.reset(token)
 
     def take_request(self, ctx: ConnectorContext[Req, Res], value: Any) -> Req:
         """What `ctx.req = value` stands for. A subclass raises TypeError for what its backend cannot take."""

@@ -25,6 +25,7 @@ from urllib.request import url2pathname
 
 from anyio import CancelScope, from_thread, to_thread
 
+from interceptors.connectors._copies import own, own_items
 from interceptors.connectors.connector import Connector
 from interceptors.connectors.context import ConnectorContext
 from interceptors.errors import AlreadyHookedError, MissingExtraError
@@ -150,10 +151,9 @@ class HookedOperation(AsyncOperationProxy):
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not self._connector.is_hooked:
             return await self._plain[self._name](*args, **kwargs)
-        headers = _own(kwargs.pop("_soapheaders", None))
-        return await self._connector.execute(
-            SOAPRequest(self._name, _own(list(args)), _own(kwargs), headers), self._call
-        )
+        headers = own(kwargs.pop("_soapheaders", None), _own_zeeps)
+        req = SOAPRequest(self._name, own(list(args), _own_zeeps), own(kwargs, _own_zeeps), headers)
+        return await self._connector.execute(req, self._call)
 
     async def _call(self, req: SOAPRequest) -> Any:
         if req.operation not in self._plain:
@@ -163,24 +163,21 @@ class HookedOperation(AsyncOperationProxy):
         return await self._plain[req.operation](*req.args, **kwargs)
 
 
-def _own(value: Any) -> Any:
-    """A copy of what a hook might edit: dicts, lists, and zeep's values, all the way down."""
+def _own_zeeps(value: Any) -> Any:
+    """A copy of one of zeep's values, or of a subclass of dict or list."""
     mine: Any
     if _is(value, (dict, list)):
-        mine = copy(value)
-        for key, each in value.items() if _is(value, dict) else enumerate(value):
-            mine[key] = _own(each)
-        return mine
+        return own_items(copy(value), _own_zeeps)
     if _is(value, CompoundValue):
         mine = value.__class__.__new__(value.__class__)
         mine.__dict__.update(value.__dict__)  # its elements are in one of these
-        mine.__values__ = _own(value.__values__)
+        mine.__values__ = own(value.__values__, _own_zeeps)
         return mine
     if _is(value, AnyObject):
         mine = copy(value)
-        mine.value = _own(value.value)
+        mine.value = own(value.value, _own_zeeps)
         return mine
-    return tuple(map(_own, value)) if value.__class__ is tuple else value
+    return value
 
 
 class Httpx2Transport(AsyncTransport):

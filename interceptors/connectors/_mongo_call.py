@@ -1,0 +1,90 @@
+"""One execute of a call to MongoDB: PyMongo's own method, as often as the hooks want it."""
+
+import inspect
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TypeAlias, cast, final
+
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.command_cursor import AsyncCommandCursor
+from pymongo.asynchronous.cursor import AsyncCursor
+from pymongo.asynchronous.database import AsyncDatabase
+
+from interceptors.arguments import Arguments
+from interceptors.connectors._mongo_copies import own_arguments, own_value
+from interceptors.connectors._mongo_methods import WITH_CURSOR, given_in
+from interceptors.connectors._mongo_request import MongoRequest
+
+if TYPE_CHECKING:
+    from interceptors.connectors._mongo_client import HookedCollection, HookedDatabase
+
+__all__ = ["Call", "Cursor", "replay"]
+
+Cursor: TypeAlias = AsyncCursor[Any] | AsyncCommandCursor[Any]
+
+
+@final
+class Call:
+    """The operation of one execute: the call of PyMongo's own method, as often as the hooks want it."""
+
+    def __init__(self, target: "HookedDatabase | HookedCollection", command: str) -> None:
+        self.command = command
+        self.recorded: list[tuple[str, Any]] = []
+        """What a cursor was told that is no parameter of `find`."""
+        self.target = target
+        self._database = target if isinstance(target, AsyncDatabase) else target.database
+        self._opened: list[Cursor] = []
+
+    async def run(self, arguments: Arguments) -> Any:
+        """Execute the caller's call."""
+        target = self.target
+        collection = target.name if isinstance(target, AsyncCollection) else None
+        request = MongoRequest(self._database.name, collection, self.command, own_arguments(self.command, arguments))
+        try:
+            return await target._interceptors_connector.execute(request, self)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def __call__(self, req: MongoRequest) -> Any:
+        given = given_in(req.params)
+        if "command" in given:
+            given["command"] = own_value(given["command"])  # PyMongo writes the session into it
+        result = self._target_of(req)._interceptors_plain(req.command)(**given)
+        if req.command in ("find", "find_raw_batches"):
+            self._opened.append(result)
+            await replay(result, self.recorded)
+            await result._refresh()
+            return result
+        result = await result
+        if req.command in WITH_CURSOR:
+            self._opened.append(result)
+        return result
+
+    async def close(self) -> None:
+        """Close the cursors that were opened."""
+        while self._opened:
+            await self._opened.pop().close()
+
+    def _target_of(self, req: MongoRequest) -> "HookedDatabase | HookedCollection":
+        target, database = self.target, self._database
+        if req.database != database.name:
+            database = database.client.get_database(req.database, *_options(database))
+        if req.command == "command":
+            return cast("HookedDatabase", database)
+        if req.collection is None:
+            raise TypeError(f"{req.command} is a collection's method, and ctx.req.collection is None.")
+        if database is self._database and isinstance(target, AsyncCollection) and req.collection == target.name:
+            return target
+        return cast("HookedCollection", database.get_collection(req.collection, *_options(target)))
+
+
+def _options(target: AsyncDatabase[Any] | AsyncCollection[Any]) -> tuple[Any, ...]:
+    return target.codec_options, target.read_preference, target.write_concern, target.read_concern
+
+
+async def replay(cursor: AsyncCursor[Any], recorded: Iterable[tuple[str, Any]]) -> None:
+    """Tell a cursor what another was told."""
+    for name, value in recorded:
+        told = getattr(cursor, name)(value)
+        if inspect.isawaitable(told):
+            await told

@@ -1,0 +1,243 @@
+"""The cursors of hooked calls: over documents that a hook gave, and the one that `find` gives.
+
+`find` gives a cursor that only records its options; the hooks run at its first fetch, around the cursor that the
+operation opens then, and the caller reads what they leave.
+"""
+
+import inspect
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from functools import wraps
+from typing import TYPE_CHECKING, Any, cast, final
+
+from bson.code import Code
+from pymongo import ASCENDING
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.command_cursor import AsyncCommandCursor
+from pymongo.asynchronous.cursor import AsyncCursor, AsyncRawBatchCursor
+from pymongo.errors import InvalidOperation
+
+from interceptors.connectors._mongo_call import Call, Cursor, replay
+from interceptors.connectors._mongo_copies import own_arguments
+from interceptors.connectors._mongo_methods import SPECS, given_in, with_filter
+
+if TYPE_CHECKING:
+    from interceptors.connectors._mongo_client import HookedCollection
+
+__all__ = ["HookedCursor", "HookedRawBatchCursor", "as_cursor"]
+
+_is: Callable[[Any, Any], bool] = isinstance  # an Any that it is asked about stays one to a type checker
+
+
+def as_cursor(call: Call, value: Any) -> Cursor:
+    """What stands for a cursor: one, or a list or an (async) iterable of documents."""
+    if _is(value, (AsyncCursor, AsyncCommandCursor)) and not _is(value, HookedCursor):
+        return cast("Cursor", value)
+    if _is(value, (Mapping, str, bytes)) or not _is(value, (Iterable, AsyncIterable)):
+        raise TypeError(
+            f"The result of {call.command} is a cursor, or a list or an (async) iterable of documents, "
+            f"not {type(value).__name__}: {value!r:.80}"
+        )
+    return AnsweredCursor(cast("HookedCollection", call.target), value)
+
+
+@final
+class AnsweredCursor(AsyncCommandCursor[Any]):
+    """A cursor over documents that a hook gave."""
+
+    def __init__(self, collection: "HookedCollection", documents: AsyncIterable[Any] | Iterable[Any]) -> None:
+        super().__init__(collection, {"id": 0, "firstBatch": ()}, None)
+        self._connector = collection._interceptors_connector
+        self._documents: AsyncIterator[Any] | None = (
+            aiter(documents) if isinstance(documents, AsyncIterable) else _each(list(documents))
+        )
+
+    @property
+    def alive(self) -> bool:
+        return self._documents is not None
+
+    async def next(self) -> Any:
+        if self._documents is None:
+            raise StopAsyncIteration
+        try:
+            with self._connector.unhooked():  # it is the hook's
+                return await anext(self._documents)
+        except StopAsyncIteration:
+            self._documents = None
+            raise
+
+    async def try_next(self) -> Any:
+        return await anext(self, None)
+
+    async def to_list(self, length: int | None = None) -> list[Any]:
+        if length is not None and length < 1:
+            raise ValueError("to_list() length must be greater than 0")
+        documents: list[Any] = []
+        async for document in self:
+            documents.append(document)
+            if len(documents) == length:
+                break
+        return documents
+
+    async def close(self) -> None:
+        documents, self._documents = self._documents, None
+        close = getattr(documents, "aclose", None) or getattr(documents, "close", None)
+        if close is not None:
+            closed = close()
+            if inspect.isawaitable(closed):
+                await closed
+
+
+async def _each(documents: list[Any]) -> AsyncIterator[Any]:
+    for document in documents:
+        yield document
+
+
+class HookedCursor(AsyncCursor[Any]):
+    """Records what `find` is to do, and does it at the first fetch, hooked: then it reads from the cursor that came of it.
+
+    It is told everything itself, too, and so refuses what PyMongo's cursor refuses. It never fetches itself.
+    """
+
+    _interceptors_command = "find"
+
+    def __init__(self, collection: AsyncCollection[Any], *args: Any, **kwargs: Any) -> None:
+        super().__init__(collection, *args, **kwargs)
+        self._interceptors_arguments = with_filter("find", SPECS["find"].bind(args, kwargs))
+        self._interceptors_call = Call(cast("HookedCollection", collection), self._interceptors_command)
+        self._interceptors_source: Cursor | None = None
+
+    # -- what it is told: the loop below adds the rest -----------------------------------------------------------------
+
+    def sort(self, key_or_list: Any, direction: Any = None) -> "HookedCursor":
+        self._record("sort", key_or_list, direction)
+        if isinstance(key_or_list, str):
+            keys: Any = [(key_or_list, ASCENDING if direction is None else direction)]
+        else:
+            keys = key_or_list
+        self._interceptors_arguments["sort"] = keys
+        return self
+
+    def where(self, code: Any) -> "HookedCursor":
+        self._record("where", code)
+        arguments = self._interceptors_arguments
+        where = {"$where": code if isinstance(code, Code) else Code(code)}
+        arguments["filter"] = {**(arguments["filter"] or {}), **where}
+        return self
+
+    def max_await_time_ms(self, max_await_time_ms: int | None) -> "HookedCursor":
+        self._record("max_await_time_ms", max_await_time_ms)
+        self._interceptors_call.recorded.append(("max_await_time_ms", max_await_time_ms))
+        return self
+
+    async def add_option(self, mask: int) -> "HookedCursor":
+        await self._record("add_option", mask)
+        self._interceptors_call.recorded.append(("add_option", mask))
+        return self
+
+    def remove_option(self, mask: int) -> "HookedCursor":
+        self._record("remove_option", mask)
+        self._interceptors_call.recorded.append(("remove_option", mask))
+        return self
+
+    def _record(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        if self._interceptors_source is not None:
+            raise InvalidOperation("cannot set options after executing query")
+        return getattr(super(), name)(*args, **kwargs)
+
+    # -- fetching ------------------------------------------------------------------------------------------------------
+
+    async def next(self) -> Any:
+        source = self._interceptors_source or await self._interceptors_open()
+        return await source.next()
+
+    async def to_list(self, length: int | None = None) -> list[Any]:
+        if not self.alive:
+            return []
+        source = self._interceptors_source or await self._interceptors_open()
+        return await source.to_list(length)
+
+    async def close(self) -> None:
+        if self._interceptors_source is not None:
+            await self._interceptors_source.close()
+        await self._interceptors_call.close()
+        await super().close()
+
+    async def rewind(self) -> "HookedCursor":
+        await super().rewind()
+        self._interceptors_source = None
+        return self
+
+    async def explain(self) -> Any:
+        call = self._interceptors_call
+        plain = call.target._interceptors_plain(call.command)(**given_in(self._interceptors_arguments))
+        await replay(plain, call.recorded)
+        return await plain.explain()
+
+    async def _interceptors_open(self) -> Cursor:
+        if not self.alive:
+            raise StopAsyncIteration
+        call = self._interceptors_call
+        try:
+            source = as_cursor(call, await call.run(self._interceptors_arguments))
+        except BaseException:
+            await self.close()
+            raise
+        self._interceptors_source = source
+        return source
+
+    # -- the state of what it reads from -------------------------------------------------------------------------------
+
+    @property
+    def alive(self) -> bool:
+        return super().alive if self._interceptors_source is None else self._interceptors_source.alive
+
+    @property
+    def cursor_id(self) -> int | None:
+        return super().cursor_id if self._interceptors_source is None else self._interceptors_source.cursor_id
+
+    @property
+    def address(self) -> tuple[str, int | None] | None:
+        return super().address if self._interceptors_source is None else self._interceptors_source.address
+
+    @property
+    def retrieved(self) -> int:
+        return getattr(self._interceptors_source, "retrieved", 0)
+
+    # -- copies --------------------------------------------------------------------------------------------------------
+
+    def clone(self) -> "HookedCursor":
+        arguments = own_arguments(self._interceptors_command, self._interceptors_arguments)
+        clone = type(self)(self.collection, **given_in(arguments))
+        clone._interceptors_call.recorded = list(self._interceptors_call.recorded)
+        return clone
+
+    def __copy__(self) -> "HookedCursor":
+        return self.clone()
+
+    def __deepcopy__(self, memo: Any) -> "HookedCursor":
+        return self.clone()
+
+
+def _recorder(name: str) -> Callable[..., Any]:
+    @wraps(getattr(AsyncCursor, name))
+    def record(self: HookedCursor, *args: Any, **kwargs: Any) -> HookedCursor:
+        self._record(name, *args, **kwargs)
+        (value,) = (*args, *kwargs.values())
+        self._interceptors_arguments[name] = dict(value) if name in ("max", "min") else value
+        return self
+
+    return record
+
+
+for _name in (
+    "allow_disk_use", "batch_size", "collation", "comment", "hint", "limit", "max", "max_scan", "max_time_ms", "min",
+    "skip",
+):  # fmt: skip
+    setattr(HookedCursor, _name, _recorder(_name))
+
+
+@final
+class HookedRawBatchCursor(HookedCursor, AsyncRawBatchCursor[Any]):
+    """The same for `find_raw_batches`."""
+
+    _interceptors_command = "find_raw_batches"

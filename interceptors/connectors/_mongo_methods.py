@@ -1,0 +1,71 @@
+"""The methods of PyMongo that are hooked: their parameters, and the arguments of a call."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from inspect import Parameter
+from typing import Any, cast
+
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.cursor import AsyncCursor
+from pymongo.asynchronous.database import AsyncDatabase
+
+from interceptors.arguments import Arguments, ArgumentSpec
+
+__all__ = ["CALLS", "SPECS", "WITH_CURSOR", "bound", "given_in", "with_filter"]
+
+_ABSENT = object()
+
+WITH_CURSOR = (
+    "find", "find_raw_batches", "aggregate", "aggregate_raw_batches", "list_indexes", "list_search_indexes"
+)  # fmt: skip
+"""What gives a cursor."""
+
+
+def _spec(function: Callable[..., Any], *, skip: int = 1, owner: str = "") -> ArgumentSpec:
+    parameters = list(inspect.signature(function).parameters.values())[skip:]
+    return ArgumentSpec(owner or function.__qualname__, [p.replace(annotation=Parameter.empty) for p in parameters])
+
+
+CALLS: dict[str, Callable[..., Any]] = {
+    name: function
+    for name, function in vars(AsyncCollection).items()
+    if inspect.iscoroutinefunction(function) and not name.startswith("_") and name != "watch"
+}
+"""The collection's coroutine functions."""
+SPECS: dict[str, ArgumentSpec] = {
+    **{name: _spec(function) for name, function in CALLS.items()},
+    # These three hand their arguments to a cursor.
+    **{
+        name: _spec(cast("Any", AsyncCursor).__init__, skip=2, owner=f"AsyncCollection.{name}")
+        for name in ("find", "find_one", "find_raw_batches")
+    },
+    "command": _spec(cast("Any", AsyncDatabase).command),
+}
+"""The parameters of everything that is hooked."""
+
+
+def bound(command: str, params: dict[str, Any] | list[Any]) -> Arguments:
+    """What a dict or a list of params stands for."""
+    return with_filter(
+        command,
+        SPECS[command].bind((), params) if isinstance(params, dict) else SPECS[command].bind(tuple(params), {}),
+    )
+
+
+def with_filter(command: str, arguments: Arguments) -> Arguments:
+    """The same with a filter, in the one form that all of them take."""
+    if command == "distinct" and arguments.get("filter") is None:
+        arguments["filter"] = arguments._values.pop("query", None)  # what a cursor's `distinct` gives
+    if SPECS[command].defaults.get("filter", _ABSENT) is None:
+        given = arguments["filter"]
+        if given is None:
+            arguments["filter"] = {}
+        elif command == "find_one" and not isinstance(given, Mapping):
+            arguments["filter"] = {"_id": given}
+    return arguments
+
+
+def given_in(arguments: Arguments) -> dict[str, Any]:
+    """By name, what is not left at its default: another method may not have that parameter."""
+    defaults = arguments._spec.defaults
+    return {name: value for name, value in arguments.items() if value is not defaults.get(name, _ABSENT)}

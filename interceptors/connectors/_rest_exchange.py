@@ -1,0 +1,115 @@
+"""What goes out, and what comes back: the library's Request that is sent, the library's Response that the caller gets."""
+
+from collections.abc import AsyncIterator, Iterable
+from datetime import timedelta
+from typing import Any
+
+from interceptors.connectors._rest_messages import RESTRequest, RESTResponse
+
+__all__ = ["close", "closing", "delivered", "outgoing"]
+
+
+def outgoing(library: Any, req: RESTRequest, request: Any, extensions: dict[str, Any]) -> Any:
+    """The request to send: the client's own if no hook changed anything."""
+    source = req._source or request
+    head = (req.method.upper(), req.url, req.headers.raw, extensions)
+    is_new_body = req._is_new_body()
+    if not is_new_body and head == (source.method, source.url, source.headers.raw, source.extensions):
+        return source
+    content = req._content()
+    if is_new_body:
+        content = b"" if req._body is ... or req._body is None else req._encoded()
+    headers = req.headers.copy()
+    if req.url.netloc != source.url.netloc and headers.get("host") == source.headers.get("host"):
+        headers.pop("host", None)
+    if is_new_body:
+        # What a hook gives as bytes may be compressed as the headers say; anything else is not.
+        _drop(headers, *_LENGTH, *(() if isinstance(req._body, bytes) else _ENCODING))
+    if content is not None:
+        return library.Request(req.method, req.url, headers=headers, content=content, extensions=extensions)
+    # With `stream` the library writes no header of its own.
+    if "host" not in headers:
+        headers = library.Headers([("Host", req.url.netloc.decode("ascii")), *headers.multi_items()])
+    return library.Request(req.method, req.url, headers=headers, stream=source.stream, extensions=extensions)
+
+
+def delivered(library: Any, res: RESTResponse, request: Any) -> Any:
+    """The response for the caller: the very one that the client made if no hook changed it."""
+    raw = res.raw
+    is_new_body = res._is_new_body()
+    content = res._content()
+    of_raw: dict[str, Any] = {"request": request}
+    next_request, elapsed = None, timedelta(0)
+    if raw is not None:
+        is_same_status = res.status_code == raw.status_code
+        request = _request_of(raw)
+        if not is_new_body and is_same_status and res.headers.raw == raw.headers.raw and request is not None:
+            return raw
+        extensions = {k: v for k, v in raw.extensions.items() if is_same_status or k != "reason_phrase"}
+        of_raw = {"request": request or of_raw["request"], "extensions": extensions}
+        if not is_new_body and content is None:  # nobody has read it: the caller reads its stream
+            raw.status_code, raw.headers, raw.extensions = res.status_code, res.headers, extensions
+            raw.request = of_raw["request"]
+            return raw
+        of_raw["history"] = raw.history
+        if not is_new_body:
+            of_raw["default_encoding"] = raw.default_encoding
+        next_request, elapsed = raw.next_request, _elapsed(raw)
+    if is_new_body:
+        content = b"" if res._body is ... else res._encoded()
+    headers = res.headers.copy()
+    if is_new_body or content:  # the headers of an answer to HEAD stay
+        _drop(headers, *_LENGTH, *_ENCODING)
+    if content:
+        headers["content-length"] = str(len(content))
+    stream = library.ByteStream(content)
+    response = library.Response(res.status_code, headers=headers, stream=stream, **of_raw)
+    response.next_request, response.elapsed = next_request, elapsed
+    return response
+
+
+_LENGTH = ("content-length", "transfer-encoding")
+_ENCODING = ("content-encoding",)
+
+
+def _drop(headers: Any, *names: str) -> None:
+    for name in names:
+        headers.pop(name, None)
+
+
+def _request_of(response: Any) -> Any:
+    try:
+        return response.request
+    except RuntimeError:  # a hook's own response has none
+        return None
+
+
+def _elapsed(response: Any) -> timedelta:
+    try:
+        elapsed: timedelta = response.elapsed
+    except RuntimeError:  # it is open, or a hook made it
+        return timedelta(0)
+    return elapsed
+
+
+async def close(responses: Iterable[Any]) -> None:
+    for response in responses:
+        if not response.is_closed:
+            await response.aclose()
+
+
+def closing(library: Any, stream: Any, others: list[Any]) -> Any:
+    """A stream that closes other responses with itself."""
+
+    class Closing(library.AsyncByteStream):  # type: ignore[misc]
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            async for chunk in stream:
+                yield chunk
+
+        async def aclose(self) -> None:
+            try:
+                await stream.aclose()
+            finally:
+                await close(others)
+
+    return Closing()
