@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from contextlib import suppress
 
 from interceptors.cli.loading import loading, reporting
 from interceptors.cli.output import CommandError, UsageError
@@ -31,8 +32,9 @@ def _load(text: str) -> EventDispatcher:
 async def _relay(dispatcher: EventDispatcher, *, once: bool) -> None:
     """The first signal has it stop and wait for what runs, the second one ends it at once."""
     task = asyncio.create_task(dispatcher.relay(once=once))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    with suppress(NotImplementedError):  # on Windows, where Ctrl-C raises KeyboardInterrupt
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     await asyncio.wait([task])
     if not task.cancelled():
         task.result()

@@ -21,16 +21,19 @@ __all__ = ["call_after_commit"]
 _KEY = "interceptors.after_commit"
 
 Entry: TypeAlias = "tuple[SessionTransaction | None, Callable[[], object]]"
-"""The savepoint to which a call belongs, None for the outermost transaction, also one that has not begun."""
+"""The savepoint to which a call belongs, None for the outermost transaction."""
 
 
 def call_after_commit(session: AsyncSession | Session, thunk: Callable[[], object]) -> None:
     """Call `thunk` right after the outermost commit of the session's transaction, in the order of registration.
 
-    It is dropped if that transaction, or the savepoint in which it is registered, is rolled back or closed. A session
-    that is in no transaction counts as in its next one. `thunk` must not use the session, nor raise.
+    It is dropped if that transaction, or the savepoint in which it is registered, is rolled back or closed. As
+    `session.add` does, it begins a transaction where there is none: otherwise a rollback would find nothing to undo.
+    `thunk` must not use the session, nor raise.
     """
     sync: Session = session.sync_session if isinstance(session, AsyncSession) else session
+    if not sync.in_transaction():
+        sync.begin()
     entries: list[Entry] | None = sync.info.get(_KEY)
     if entries is None:
         entries = sync.info[_KEY] = []

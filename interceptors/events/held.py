@@ -37,8 +37,9 @@ class Held:
     ) -> None:
         """Prepare and run something, if nothing runs. Raises what the preparation raises."""
         async with self._lock:
-            if self._task is None:
+            if self._task is None or self._task.done():  # done: its event loop has ended, and it was never left
                 await prepare()
+                self._times = 0
                 self._left = anyio.Event()
                 self._task = asyncio.create_task(run(self._left))
             self._times += 1

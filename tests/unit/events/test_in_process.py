@@ -340,7 +340,7 @@ def test_a_lifespan_of_fastapi() -> None:
 
 
 async def test_an_event_in_flight_when_the_loop_ends() -> None:
-    """`asyncio.run` cancels what is left of a dispatcher that was never left."""
+    """`asyncio.run` cancels what is left of a dispatcher that was never left; it can be entered again."""
     events = dispatcher()
     ended: list[bool] = []
 
@@ -358,6 +358,8 @@ async def test_an_event_in_flight_when_the_loop_ends() -> None:
 
     await asyncio.to_thread(asyncio.run, main())
     assert ended == [True]
+    await asyncio.to_thread(asyncio.run, main())
+    assert ended == [True, True]
 
 
 async def test_live_objects_reach_handlers_of_this_process() -> None:
@@ -399,3 +401,12 @@ async def test_a_handler_that_exits_ends_the_program() -> None:
 
     with pytest.raises(SystemExit):
         await asyncio.to_thread(asyncio.run, main())
+
+
+async def test_a_commit_after_the_dispatcher_was_left(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing may disturb a commit: what cannot be delivered any more is logged."""
+    events = dispatcher()
+    handler = EventHandler("Paid", "h", _nothing, lambda ctx: {})
+    events._put([handler], "id", "{}", {})
+    (record,) = caplog.records
+    assert (record.levelno, "Paid" in record.getMessage()) == (logging.ERROR, True)
