@@ -66,13 +66,13 @@ class HookedCollection(AsyncCollection[Any]):
         return plain if _is_for_gridfs() else hook(HookedCollection, plain)
 
     def find(self, *args: Any, **kwargs: Any) -> AsyncCursor[Any]:
-        if self._interceptors_connector.is_executing:  # a hook's own, also when it is read later
+        if self._interceptors_connector._is_executing:  # a hook's own, also when it is read later
             return super().find(*args, **kwargs)
         return HookedCursor(self, *args, **kwargs)
 
     def find_raw_batches(self, *args: Any, **kwargs: Any) -> AsyncRawBatchCursor[Any]:
         plain = super().find_raw_batches(*args, **kwargs)
-        if self._interceptors_connector.is_executing:
+        if self._interceptors_connector._is_executing:
             return plain
         return HookedRawBatchCursor(self, *args, **kwargs)
 
@@ -120,11 +120,11 @@ class HookedClient(AsyncMongoClient[Any]):
         return hook(HookedDatabase, super().get_default_database(*args, **kwargs))
 
     async def drop_database(self, *args: Any, **kwargs: Any) -> None:
-        with self._interceptors_connector.unhooked():
+        with self._interceptors_connector._unhooked():
             await super().drop_database(*args, **kwargs)
 
     async def server_info(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        with self._interceptors_connector.unhooked():
+        with self._interceptors_connector._unhooked():
             return await super().server_info(*args, **kwargs)
 
 
@@ -138,7 +138,7 @@ def _hooked(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         if not connector.is_hooked:
             if name != "find_one":
                 return await self._interceptors_plain(name)(*args, **kwargs)
-            with connector.unhooked():  # it uses `find`, whose cursor would be made ready for hooks
+            with connector._unhooked():  # it uses `find`, whose cursor would be made ready for hooks
                 return await self._interceptors_plain(name)(*args, **kwargs)
         call = Call(self, name)
         result = await call.run(with_filter(name, spec.bind(args, kwargs)))

@@ -59,7 +59,7 @@ class AnsweredCursor(AsyncCommandCursor[Any]):
         if self._documents is None:
             raise StopAsyncIteration
         try:
-            with self._connector.unhooked():  # it is the hook's
+            with self._connector._unhooked():  # it is the hook's
                 return await anext(self._documents)
         except StopAsyncIteration:
             self._documents = None

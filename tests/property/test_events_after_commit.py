@@ -52,7 +52,6 @@ async def run(steps: list[str], sync_session: bool) -> tuple[list[int], list[int
     ran: list[int] = []
     model = Model()
     savepoints = []
-    begun = False
     async with AsyncSession(engine) as session:
         target: AsyncSession | Session = session.sync_session if sync_session else session
         for number, step in enumerate(steps):
@@ -61,11 +60,9 @@ async def run(steps: list[str], sync_session: bool) -> tuple[list[int], list[int
                 model.waiting[-1].append(number)
             elif step == "execute":
                 await session.execute(text("SELECT 1"))
-                begun = True
             elif step == "savepoint":
                 savepoints.append(await session.begin_nested())
                 model.waiting.append([])
-                begun = True
             elif step == "release" and savepoints:
                 await savepoints.pop().commit()
                 released = model.waiting.pop()
@@ -75,11 +72,8 @@ async def run(steps: list[str], sync_session: bool) -> tuple[list[int], list[int
                 model.waiting.pop()
             elif step in ("commit", "rollback", "close"):
                 await getattr(session, step)()
-                # Without a transaction there is nothing to roll back: what was registered belongs to the next one.
-                if step == "commit" or begun:
-                    model.end(committed=step == "commit")
+                model.end(committed=step == "commit")
                 savepoints.clear()
-                begun = False
         await session.rollback()
     await engine.dispose()
     return ran, model.ran

@@ -237,7 +237,7 @@ def test_a_page_past_everything_is_empty(engine: Engine) -> None:
         (Conditions(q=[Condition("name", 1, "like")]), "the value is a text, and the column one of text"),
         (Conditions(q=[Condition("age", "1*", "notILike")]), "the value is a text, and the column one of text"),
         (Conditions(sort=[Sort("books")]), "'books' is no column of Author"),
-        (Conditions(sort=[Sort("name", "desc")]), 'the type is "ASC" or "DESC"'),
+        (Conditions(sort=[Sort("name", "down")]), 'the type is "ASC" or "DESC"'),
     ],
     ids=str,
 )
