@@ -331,6 +331,28 @@ def test_answers_without_hidden_columns(document: dict[str, Any]):
     assert "secret" not in resolved(document, row)["properties"]
 
 
+def test_a_serializer_model():
+    """A model that has no hidden columns is the answer's schema as it is."""
+
+    class Users(only(Handler.SHOW)[0]):
+        nested = relations = ()
+        serializer = UserIn
+
+    document = document_of(Users)
+    assert answer_of(document, "show_users") == {"$ref": "#/components/schemas/UserIn"}
+
+
+def test_a_resource_that_hides_everything():
+    """Without a column to name there are pages, and nothing else to ask for."""
+
+    class Users(only(Handler.PAGINATE)[0]):
+        nested = relations = ()
+        hidden = {"id", "name", "email", "age", "role", "secret"}
+
+    given = operations(document_of(Users))["paginate_users"]["parameters"]
+    assert [each["name"] for each in given] == ["page", "per_page"]
+
+
 @EACH
 def test_error_answers(document: dict[str, Any], handler: Handler):
     """400 with `error`, with bodies also `errors`; 404 where the path names a row; 409 for writes; no 422."""

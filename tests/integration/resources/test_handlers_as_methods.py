@@ -7,6 +7,7 @@ from dependency_injector import containers, providers
 from dependency_injector.wiring import Provide
 from fastapi import HTTPException, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
+from pydantic import BaseModel, Field
 from sqlalchemy import Select, insert, select
 
 from interceptors import InjectionError, InvocationContext, UnknownKeyError, annotate, intercept, skip_interceptors
@@ -351,6 +352,28 @@ async def test_what_leaves_the_chain_is_the_answer(shop: Site, handler: Handler)
         assert (answer.status_code, answer.content) == (204, b"")
     else:
         assert (answer.is_success, answer.json()) == (True, expected)
+
+
+class Headline(BaseModel):
+    title: str = Field(serialization_alias="headline")
+    note: str = "hidden"
+
+
+@pytest.mark.parametrize(
+    ("left", "answer"),
+    [(Headline(title="x"), {"headline": "x"}), ("text", "text"), (None, None), ([1, "x"], [1, "x"]), (5, 5)],
+    ids=["model", "text", "none", "list", "number"],
+)
+async def test_what_is_no_row(shop: Site, left: Any, answer: Any):
+    """A pydantic model is a row; what is none at all is answered as JSON, as it is."""
+    shop.use(*only(Handler.SHOW))
+
+    async def replace(ctx: ResourceContext, next: Next) -> Any:
+        return left
+
+    shop.registry.add_global(replace, source="route")
+    found = await call(shop, Handler.SHOW)
+    assert (found.status_code, found.json()) == (200, answer)
 
 
 @EACH

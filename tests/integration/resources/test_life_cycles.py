@@ -656,8 +656,13 @@ class Stamp:
         self.number = number
 
 
+async def make_slowly() -> Stamp:
+    return Stamp(8)
+
+
 class Container(containers.DeclarativeContainer):
     stamp = providers.Factory(Stamp, 7)
+    slow = providers.Coroutine(make_slowly)
 
 
 async def test_provided_parameters(database: Database):
@@ -670,8 +675,8 @@ async def test_provided_parameters(database: Database):
         found.append(("hook", stamp.number, form_data))
 
     @site.hook(User)
-    def on_after_insert(item: dict[str, Any], stamp: Annotated[Stamp, Provide["stamp"]]) -> None:
-        found.append(("def hook", stamp.number, item["id"]))
+    def on_after_insert(item: dict[str, Any], slow: Annotated[Stamp, Provide["slow"]]) -> None:
+        found.append(("def hook", slow.number, item["id"]))
 
     @site.event(User, "on_after_insert")
     async def event(item: dict[str, Any], stamp: Annotated[Stamp, Provide["stamp"]]) -> None:
@@ -679,7 +684,7 @@ async def test_provided_parameters(database: Database):
 
     async with site.client() as client:
         assert (await client.post("/users", json={"name": "ann"})).status_code == 201
-    assert found == [("hook", 7, {"name": "ann"}), ("def hook", 7, 1), ("event", 7, 1)]
+    assert found == [("hook", 7, {"name": "ann"}), ("def hook", 8, 1), ("event", 7, 1)]
 
 
 async def test_parameters_by_type(shop: Site):
