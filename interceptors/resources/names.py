@@ -30,11 +30,6 @@ class Handler(StrEnum):
         """Does it change a row?"""
         return self not in (Handler.PAGINATE, Handler.ALL, Handler.SHOW)
 
-    @property
-    def fetches_first(self) -> bool:
-        """Does it change a row that it has to find first?"""
-        return self in (Handler.UPDATE, Handler.PATCH, Handler.DELETE)
-
 
 SPECIAL: dict[str, tuple[str, ...]] = {
     "before_insert": ("form_data",),

@@ -41,16 +41,14 @@ async def fetch(session: AsyncSession, query: Select[Any], description: Descript
 async def still_matching(session: AsyncSession, query: Select[Any], description: Description, key: Any) -> bool:
     """Does the row match the query as the before hook left it? From now on it is locked, where databases lock rows."""
     column = description.key_column
-    locked = await session.execute(select(column).where(column == key).with_for_update())
-    if locked.first() is None:
-        return False
     matching = query.where(column == key).with_only_columns(column, maintain_column_froms=True).order_by(None)
     if session.get_bind().dialect.name in (
         "mysql",
         "mariadb",
     ):  # an ordinary read would see the transaction's first snapshot
         matching = matching.with_for_update()
-    return (await session.execute(matching)).first() is not None
+    locked = await session.execute(select(column).where(column == key).with_for_update())
+    return locked.first() is not None and (await session.execute(matching)).first() is not None
 
 
 def make(description: Description, values: Mapping[str, Any]) -> Any:
