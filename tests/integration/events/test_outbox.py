@@ -124,7 +124,7 @@ async def test_a_failing_handler_is_tried_again_and_then_dead(shop: Shop, caplog
         attempts.append(("bad", attempt))
         await shop.add_effect(session, event.order_id)
         if not heals:
-            raise ValueError("boom \0 \udcff")
+            raise ValueError("boom \0")
 
     @events.on(OrderPaid, attempts=1, name="worse")
     async def worse(event: OrderPaid, attempt: int) -> None:
@@ -141,7 +141,7 @@ async def test_a_failing_handler_is_tried_again_and_then_dead(shop: Shop, caplog
         assert sorted(attempts) == [("bad", 1), ("bad", 2), ("bad", 3), ("worse", 1)]
         assert await shop.all_effects() == []
         assert await events._outbox.dead() == [
-            DeadEvent(event_id, "OrderPaid", "bad", "order:1", 3, "ValueError: boom \\x00 \\udcff", {"order_id": 1}),
+            DeadEvent(event_id, "OrderPaid", "bad", "order:1", 3, "ValueError: boom \\x00", {"order_id": 1}),
             DeadEvent(event_id, "OrderPaid", "worse", "order:1", 1, "RuntimeError: ", {"order_id": 1}),
         ]
         levels = [(record.levelname, record.exc_info is not None) for record in caplog.records]

@@ -12,6 +12,7 @@ from sqlalchemy import MetaData
 import interceptors.events
 from interceptors.errors import MissingExtraError
 from interceptors.events import Outbox
+from interceptors.events.stored import _text
 
 ROOT = Path(interceptors.events.__file__).parents[2]
 
@@ -87,3 +88,9 @@ def test_the_wait_has_a_limit() -> None:
     """However many attempts there were."""
     outbox = Outbox(lambda: None, metadata=MetaData(), max_backoff=60.0)
     assert [outbox._delay(attempt) for attempt in (1, 2, 3, 7, 10_000)] == [1, 2, 4, 60, 60]
+
+
+def test_errors_are_stored_as_databases_take_them() -> None:
+    """Without NUL and lone surrogates, and not for ever."""
+    assert _text(ValueError("a\0\udcff")) == "ValueError: a\\x00\\udcff"
+    assert len(_text(ValueError("x" * 100_000))) == 10_000
