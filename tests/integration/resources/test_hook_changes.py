@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fastapi import Response
 from fastapi.responses import JSONResponse, PlainTextResponse
-from sqlalchemy import func, insert, select
+from sqlalchemy import delete, func, insert, select
 
 from interceptors.resources import Condition, Conditions, Handler, ResourceContext, Sort
 from tests.integration.resources.site_support import Database, Post, Site, User, only, taking, watch
@@ -207,9 +207,17 @@ async def test_a_narrowed_query_hides_the_row(
     assert (await database.values(Post.title))[0] == "first"
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql", "mysql"], indirect=True)
 @pytest.mark.parametrize(
-    "name", ["on_after_update_query", "on_before_update", "on_after_patch_query", "on_before_patch"]
+    ("database", "name"),
+    [
+        ("sqlite", "on_after_update_query"),
+        ("sqlite", "on_before_update"),
+        ("sqlite", "on_after_patch_query"),
+        ("sqlite", "on_before_patch"),
+        ("postgresql", "on_before_update"),
+        ("mysql", "on_before_update"),
+    ],
+    indirect=["database"],
 )
 @pytest.mark.parametrize("nested", [False, True], ids=["top", "nested"])
 async def test_the_guard_of_a_write(shop: Site, database: Database, name: str, nested: bool):
@@ -245,6 +253,23 @@ async def test_the_guard_of_a_delete(shop: Site, database: Database, name: str, 
     answer = await call(shop, Handler.DELETE, nested=nested)
     assert (answer.status_code, answer.content) == (204, b"")
     assert await database.count(Post) == 4
+
+
+@pytest.mark.parametrize("handler", [Handler.PATCH, Handler.DELETE])
+async def test_a_guarded_row_that_is_gone(shop: Site, database: Database, handler: Handler):
+    """Where somebody else has deleted the row meanwhile nothing is written, and the client is not told of a 5xx."""
+    shop.use(*only(handler))
+
+    @shop.hook(Post, names_of(handler)[-2])
+    async def narrow(ctx: ResourceContext) -> None:
+        ctx.query = ctx.query.where(Post.id == 1)
+        await ctx.session.commit()  # SQLite would let nobody else write
+        async with database.sessions() as another, another.begin():
+            await another.execute(delete(Post).where(Post.id == 1))
+
+    answer = await call(shop, handler)
+    assert answer.status_code in ({204} if handler is Handler.DELETE else {404, 409})
+    assert await database.values(Post.title) == ["second", "third", "fourth"]
 
 
 @pytest.mark.parametrize("handler", [Handler.UPDATE, Handler.PATCH, Handler.DELETE])
