@@ -107,7 +107,12 @@ async def update_row(ctx: ResourceContext) -> None:
     if ctx.form_data and await _may_write(ctx):
         store.assign(description, ctx._instance, ctx.form_data)
         await ctx.session.flush()
-    ctx.item = await store.reload(ctx.session, ctx._instance, description)
+        ctx.item = await store.reload(ctx.session, ctx._instance, description)
+        return
+    found = await store.rows(ctx.session, description.select.where(description.key_column == ctx._key), description)
+    if not found:  # somebody else has deleted it meanwhile
+        raise _missing(ctx)
+    ctx.item = found[0]
 
 
 async def delete_row(ctx: ResourceContext) -> None:
