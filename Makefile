@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run run-workers test lint types architecture coverage wheel lowest fuzz bench check clean
+.PHONY: run run-workers test lint types architecture coverage wheel lowest kill fuzz bench check clean
 
 # Set-up happens once, and again when pyproject.toml changes.
 .venv/ready: pyproject.toml
@@ -44,7 +44,8 @@ architecture: .venv/ready
 
 # Coverage that follows greenlets (SQLAlchemy's) was seen to hang: its tracer spins in a weak reference's callback. So only
 # the tests of what runs in greenlets are measured so, a second time, and all others as usual.
-IN_GREENLETS := tests/integration/connectors/test_sql_*.py tests/property/test_events_after_commit.py
+IN_GREENLETS := tests/integration/connectors/test_sql_*.py tests/property/test_events_after_commit.py \
+    $(addprefix tests/integration/resources/test_,life_cycles.py hook_changes.py)
 coverage: .venv/ready $(SOAP_SERVER)/node_modules
 	$(BIN)/python -m pytest -q -n auto --cov --cov-report=
 	$(BIN)/python -m pytest -q -n auto --cov --cov-append --cov-config=tests/greenlet.coveragerc --cov-report= -k "not mysql and not postgresql" $(IN_GREENLETS)
@@ -66,7 +67,10 @@ wheel: .venv/ready
 lowest: .venv-lowest/ready
 	.venv-lowest/bin/python -m pytest -q -n auto tests/integration tests/parity
 
-# Long campaigns; a short run of each is part of the tests.
+# Long campaigns; a short run of each is part of the tests. `kill` kills processes 300 times, on PostgreSQL and SQLite.
+kill: .venv/ready
+	INTERCEPTORS_KILL_ROUNDS=50 $(BIN)/python -m pytest -q -s tests/integration/events/test_killed_processes.py
+
 fuzz: .venv/ready
 	INTERCEPTORS_FUZZ_EXAMPLES=200 $(BIN)/python -m pytest -q tests/integration/resources/test_fuzzed_over_http.py
 
