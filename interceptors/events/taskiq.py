@@ -61,6 +61,7 @@ class TaskiqCarrier:
         self._enter = enter
         self._leave = leave
         self._is_up = False
+        self._changing = anyio.Lock()
         self._sending = Outage("Sending events to the broker")
         self._starting = Outage("Starting events in the worker")
         self._task = self._register()
@@ -71,9 +72,14 @@ class TaskiqCarrier:
 
     async def ready(self) -> None:
         """Start the broker up, again after it has failed. Raises what it raises."""
-        if not self._is_up:
-            await self._broker.startup()
-            self._is_up = True
+        async with self._changing:
+            if not self._is_up:
+                self._is_up = True
+                try:
+                    await self._broker.startup()
+                except BaseException:
+                    await self._shut_down()  # what it has opened already would be in the way of the next time
+                    raise
 
     async def carry(self, event: StoredEvent, taken: float) -> bool:
         """Send a message. If the broker is down the event is due again, and no attempt is lost."""
@@ -93,6 +99,11 @@ class TaskiqCarrier:
 
     async def close(self) -> None:
         """Shut the broker down."""
+        with anyio.CancelScope(shield=True):
+            async with self._changing:
+                await self._shut_down()
+
+    async def _shut_down(self) -> None:
         if self._is_up:
             self._is_up = False
             with anyio.move_on_after(_CLOSING, shield=True):
