@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from copy import deepcopy
+from hashlib import sha256
 from inspect import Parameter, isawaitable
 from typing import Any, TypeAlias, cast, final
 
@@ -31,6 +32,7 @@ AFTER_WRITES = ("after_insert", "after_update", "after_patch", "after_delete")
 
 _NOT_FOR_EVENTS = ("response", "in_transaction", "state")
 _ONLY_IN_PROCESS = ("request", "query", "conditions")
+_LONGEST_KEY = 255
 _STORED = ("form_data", "item", "result", "params", "facts")
 _PLAIN: tuple[Any, ...] = (dict, list, Any, Parameter.empty)
 
@@ -157,8 +159,13 @@ class Emission:
         if self._point not in AFTER_WRITES or not ctx.in_transaction:
             await self._dispatcher._emit(name, payload, live=live, durable=False)
             return
-        key = f"{ctx.model.__name__}:{ctx._key}"
+        key = _fitting(f"{ctx.model.__name__}:{ctx._key}")
         await self._dispatcher._emit(name, payload, session=ctx.session, key=key, live=live)
+
+
+def _fitting(key: str) -> str:
+    """A key that an outbox can store: one that is too long is as good by its digest."""
+    return key if len(key) <= _LONGEST_KEY else sha256(key.encode()).hexdigest()
 
 
 async def _snapshot(ctx: ResourceContext, point: str, facts: Facts | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from interceptors.injection import Getter, Injector, Pending, settle
 from interceptors.kinds import is_async, location, name_of
+from interceptors.metadata import metadata_of
 from interceptors.plan import is_generator
 from interceptors.resources.context import ResourceContext
 from interceptors.resources.description import snake_case
@@ -70,9 +71,15 @@ def check_function(function: object, name: str, place: str) -> None:
 
 
 def check_hook(function: Callable[..., Any], point: str) -> None:
-    """Raises HookParameterError for a parameter that a hook of this point is not given."""
+    """Raises HookParameterError for a parameter that a hook of this point is not given, InvalidHookError for a layer."""
     allowed = (*SPECIAL[point], *COMMON)
     read_parameters(function, f"on_{point}", allowed, "hook")
+    if metadata_of(function).intercepts:
+        raise InvalidHookError(
+            f"The hook {name_of(function)} ({location(function)}) is decorated with @intercept, but no chain runs around a "
+            f"hook; put @intercept on the resource, or on its handler.",
+            function,
+        )
 
 
 def read_parameters(function: Callable[..., Any], name: str, allowed: Iterable[str], what: str) -> TargetSignature:

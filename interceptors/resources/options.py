@@ -1,13 +1,15 @@
 """Reading the options of a resource class: checked when the router is made, never at the first request."""
 
+import inspect
 from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
 from fastapi import params
 from pydantic import BaseModel
 
-from interceptors.kinds import is_async
+from interceptors.kinds import is_async, location
 from interceptors.resources.description import Description, is_model, kebab_case, plural
 from interceptors.resources.errors import ResourceError, suggest
 from interceptors.resources.names import Handler
@@ -22,6 +24,7 @@ def describe(resource: type[Resource]) -> Description:
         raise ResourceError(f"{resource!r} is no resource: class UserResource(Resource): model = User")
     if getattr(resource, "model", None) is None:
         raise ResourceError(f"{resource.__qualname__} has no model: model = User")
+    _check_spelling(resource)
     description = Description(resource, resource.model)
     hidden = _names(description, "hidden")
     description.check_columns(hidden, "hidden")
@@ -29,6 +32,20 @@ def describe(resource: type[Resource]) -> Description:
     description.serializer = _serializer(description)
     _ = description.key, handlers_of(description)
     return description
+
+
+def _check_spelling(resource: type[Resource]) -> None:
+    """An attribute that is nearly an option is one misspelt: `hiden` would show what it is to hide."""
+    options = list(Resource.__annotations__)
+    for name in dir(resource):
+        value = inspect.getattr_static(resource, name)
+        if name.startswith("_") or hasattr(Resource, name) or name in options or inspect.isfunction(value):
+            continue
+        if get_close_matches(name, options, n=1, cutoff=0.8):
+            raise ResourceError(
+                f"{resource.__qualname__} ({location(resource)}) has {name!r}, which is no option."
+                f"{suggest(name, options)} What is not meant as one begins with an underscore."
+            )
 
 
 def handlers_of(description: Description) -> frozenset[Handler]:

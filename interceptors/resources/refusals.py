@@ -43,12 +43,13 @@ def _has_handler(error: Exception, request: Request) -> bool:
     return any(base in handlers for base in bases[: bases.index(Exception)])
 
 
-_UNIQUE = "A row with such a value exists already"
-_FOREIGN = "A row that this one refers to does not exist, or other rows still refer to this one"
+_UNIQUE = 409, "A row with such a value exists already"
+_FOREIGN = 409, "A row that this one refers to does not exist, or other rows still refer to this one"
 _REFUSED = "The database refuses a value"
+_MISSING = 400, "A value that is required is missing"
 _CHANGED = "The row has been changed meanwhile"
 
-_CONSTRAINTS: dict[Any, str] = {
+_CONSTRAINTS: dict[Any, tuple[int, str]] = {
     "23505": _UNIQUE,
     "23503": _FOREIGN,
     1062: _UNIQUE,
@@ -61,6 +62,10 @@ _CONSTRAINTS: dict[Any, str] = {
     "SQLITE_CONSTRAINT_PRIMARYKEY": _UNIQUE,
     "SQLITE_CONSTRAINT_ROWID": _UNIQUE,
     "SQLITE_CONSTRAINT_FOREIGNKEY": _FOREIGN,
+    "23502": _MISSING,
+    1048: _MISSING,
+    1364: _MISSING,
+    "SQLITE_CONSTRAINT_NOTNULL": _MISSING,
 }
 """SQLSTATEs of PostgreSQL, error numbers of MySQL and MariaDB, names of SQLite."""
 
@@ -83,8 +88,8 @@ def _refused_by_database(error: Exception) -> tuple[int, str] | None:
         first = error.orig.args[0] if error.orig is not None and error.orig.args else None
         for code in (sqlstate, getattr(error.orig, "sqlite_errorname", None), first):
             if code in _CONSTRAINTS:
-                return 409, _CONSTRAINTS[code]
-        return 400, _REFUSED  # NOT NULL, CHECK
+                return _CONSTRAINTS[code]
+        return 400, _REFUSED  # CHECK
     # asyncpg reports some values that it cannot even send as an error of no particular class.
     if isinstance(error, DataError) or str(sqlstate).startswith("22"):
         return 400, _REFUSED

@@ -24,8 +24,9 @@ async def rows(session: AsyncSession, query: Select[Any], description: Descripti
 
 
 async def count(session: AsyncSession, query: Select[Any], description: Description) -> int:
-    """How many rows the query gives, duplicates from joins and DISTINCT as they are."""
-    keys = query.with_only_columns(description.key_column, maintain_column_froms=True).order_by(None)
+    """How many rows the query gives, duplicates from joins and DISTINCT as they are. A LIMIT is the page's business."""
+    keys = query.with_only_columns(description.key_column, maintain_column_froms=True)
+    keys = keys.order_by(None).limit(None).offset(None)
     return int((await session.execute(select(func.count()).select_from(keys.subquery()))).scalar_one())
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Column, Integer, String
 from sqlalchemy.ext.asyncio import async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase
 
-from interceptors import InterceptorRegistry
+from interceptors import InterceptorRegistry, intercept
 from interceptors.errors import InterceptorError
 from interceptors.events import EventDispatcher, EventError
 from interceptors.resources import (
@@ -539,3 +539,18 @@ def test_every_error_is_a_resource_error():
         assert issubclass(kind, builtin)
     assert issubclass(ResourceError, ValueError)
     assert issubclass(ResourceError, InterceptorError)
+
+
+def test_a_decorated_hook():
+    """No chain runs around a hook, so @intercept on one would be a silent no-op: it is refused."""
+
+    async def layer(ctx: Any, next: Any) -> Any:
+        raise AssertionError
+
+    resources = declared()
+    with pytest.raises(InvalidHookError, match=r"on_before_show .*@intercept"):
+
+        @resources.hook(User)
+        @intercept(layer)
+        async def on_before_show() -> None:
+            raise AssertionError

@@ -617,3 +617,17 @@ async def test_a_hook_that_changes_item_changes_no_row(shop: Site, database: Dat
 
     assert (await call(shop, handler)).is_success
     assert 99 not in await database.values(Post.stars)
+
+
+async def test_a_limit_of_a_hook_changes_nothing(shop: Site):
+    """How many rows a page has is the page's business: a hook's LIMIT and OFFSET change neither rows nor total."""
+    shop.use(*only(Handler.PAGINATE))
+
+    @shop.hook(Post)
+    async def on_before_paginate(ctx: ResourceContext) -> None:
+        ctx.query = ctx.query.limit(1).offset(1)
+
+    async with shop.client() as client:
+        page = (await client.get("/posts")).json()
+    assert [row["title"] for row in page["data"]] == ["first", "second", "third", "fourth"]
+    assert (page["pagination"]["total"], page["pagination"]["to"]) == (4, 4)

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import ForeignKey, Integer, String, func
+from fastapi import FastAPI
+from sqlalchemy import ForeignKey, Integer, String, func, select
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -17,8 +18,11 @@ from sqlalchemy.orm import (
     validates,
 )
 
-from interceptors.resources import Handler, Resource
+from interceptors import InterceptorRegistry
+from interceptors.events import EventDispatcher, Outbox
+from interceptors.resources import Handler, Resource, Resources
 from tests.integration.resources.site_support import UNIQUE, Site, database_of
+from tests.integration.support import started
 
 
 class Base(DeclarativeBase):
@@ -160,3 +164,42 @@ async def test_expressions_are_not_written(tmp_path: Path, wrong: str):
         async with site.client() as client:
             assert (await client.post("/pages", json={"title": "one"})).status_code == 500
         assert await database.count(Page) == 0
+
+
+class _Named(DeclarativeBase): ...
+
+
+class Label(_Named):
+    __tablename__ = f"labels_{UNIQUE}"
+    name: Mapped[str] = mapped_column(String(400), primary_key=True)
+
+
+class LabelResource(Resource):
+    model = Label
+    fillable = ("name",)
+
+
+async def test_a_stored_event_of_a_row_with_a_long_key(tmp_path: Path):
+    """Any primary key will do: two events of one row have one key of the outbox's, however long it is."""
+    async with database_of("sqlite", tmp_path, metadata=_Named.metadata) as database:
+        outbox = Outbox(database.sessions, metadata=_Named.metadata, table=f"long_keys_{UNIQUE}")
+        async with database.engine.begin() as connection:
+            await connection.run_sync(_Named.metadata.create_all)
+        registry = InterceptorRegistry()
+        resources = Resources(registry, database.sessions, EventDispatcher(registry, outbox=outbox, relay=False))
+        resources.add(LabelResource)
+
+        @resources.event(Label, "on_after_insert", "on_after_delete")
+        async def stored() -> None:
+            raise AssertionError
+
+        app = FastAPI()
+        app.include_router(resources.router())
+        async with started(app) as client:
+            for name in ("x" * 300, "y" * 300):
+                assert (await client.post("/labels", json={"name": name})).status_code == 201
+                assert (await client.delete(f"/labels/{name}")).status_code == 204
+        async with database.sessions() as session:
+            keys = list(await session.scalars(select(outbox._table.c.key).order_by(outbox._table.c.id)))
+    first, again, second, _ = keys
+    assert first == again != second

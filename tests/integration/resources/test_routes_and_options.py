@@ -1045,3 +1045,20 @@ def test_nothing_is_added_after_the_router():
     ):
         with pytest.raises(ResourceError, match="router"):
             declare()
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "option"), [("hiden", "hidden"), ("fillables", "fillable"), ("relation", "relations")]
+)
+def test_a_misspelt_option(misspelt: str, option: str):
+    """A name that is nearly an option's is refused: a `hiden` column would be shown. Any other name is one's own."""
+    base = {"model": User, "_hiden": (), "colour": "red"}
+    right, wrong = type("Right", (Resource,), base), type("Wrong", (Resource,), {**base, misspelt: ("email",)})
+    for resource in (right, wrong):
+        resources = Resources(InterceptorRegistry(), None)  # type: ignore[arg-type]
+        resources.add(resource)
+        if resource is right:
+            resources.router()
+        else:
+            with pytest.raises(ResourceError, match=rf"Wrong .*'{misspelt}'.*'{option}'"):
+                resources.router()
