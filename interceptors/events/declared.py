@@ -7,6 +7,7 @@ from inspect import Parameter
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError
 
 from interceptors.events.context import EventContext
 from interceptors.events.errors import EventError
@@ -14,7 +15,9 @@ from interceptors.events.handlers import ArgumentMaker, check_function, special_
 from interceptors.kinds import location, name_of
 from interceptors.signatures import InjectedParameter, SpecialType, read_function
 
-__all__ = ["argument_maker", "event_name", "snapshot"]
+__all__ = ["argument_maker", "check_key", "event_name", "snapshot"]
+
+_LONGEST_KEY = 255  # what an outbox stores
 
 
 def event_name(event: Any) -> str:
@@ -34,8 +37,20 @@ def event_name(event: Any) -> str:
 
 
 def snapshot(event: BaseModel) -> dict[str, Any]:
-    """An event as JSON values, by the names of its fields, so that the class makes the same event of it again."""
-    return event.model_dump(mode="json", by_alias=False, round_trip=True)
+    """An event as JSON values, by the names of its fields, so that the class makes the same event of it again.
+
+    Raises EventError for what cannot be written as JSON: bytes that are no text, say, of a field that does not say how.
+    """
+    try:
+        return event.model_dump(mode="json", by_alias=False, round_trip=True)
+    except (UnicodeDecodeError, PydanticSerializationError) as error:
+        raise EventError(f"The event {event_name(type(event))!r} cannot be written as JSON: {error}") from error
+
+
+def check_key(key: object) -> None:
+    """In every mode, so that the mode changes nothing. Raises EventError."""
+    if key is not None and not (isinstance(key, str) and 0 < len(key) <= _LONGEST_KEY and "\0" not in key):
+        raise EventError(f'The key {key!r} is no text of 1 to {_LONGEST_KEY} characters, without NUL: key="order:7"')
 
 
 def argument_maker(event: type[BaseModel], function: Callable[..., Any]) -> ArgumentMaker:

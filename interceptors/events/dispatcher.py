@@ -12,7 +12,7 @@ import anyio
 from pydantic import BaseModel
 
 from interceptors.events.context import EVENT
-from interceptors.events.declared import argument_maker, event_name, snapshot
+from interceptors.events.declared import argument_maker, check_key, event_name, snapshot
 from interceptors.events.delivery import Delivery, deliver
 from interceptors.events.errors import DispatcherNotRunningError, EventError, UnknownEventError
 from interceptors.events.handlers import EventHandler, check_function
@@ -144,9 +144,12 @@ class EventDispatcher:
         """Hand an event to its handlers; gives its id.
 
         With a `session` it happens with the session's outermost commit, and not at all if what was done there is
-        rolled back. Stored events of one `key` are handled one after the other, in the order of their commits.
-        Raises UnknownEventError if nobody handles it, and DispatcherNotRunningError.
+        rolled back. Stored events of one `key` are handled one after the other, in the order of their commits. For that
+        on PostgreSQL publishers of a key wait for each other's commits, at most a lease long: so publish with the
+        `session` that you are in, and several keys always in the same order.
+        Raises UnknownEventError if nobody handles it, DispatcherNotRunningError, and EventError.
         """
+        check_key(key)
         name = event_name(type(event))
         if not self._has(name):
             raise UnknownEventError(name, self._handlers)
@@ -167,10 +170,12 @@ class EventDispatcher:
         key: str | None = None,
         live: Mapping[str, Any] = MappingProxyType({}),
         durable: bool = True,
+        waits: bool = True,
     ) -> str:
         """Hand the JSON values of an event to the handlers of a name, if there are any; gives the event's id.
 
-        `live`: objects for handlers in this process. `durable=False`: in this process and at once.
+        `live`: objects for handlers in this process. `durable=False`: in this process and at once. `waits=False`: the
+        publisher has locked what the key stands for, so that it need not wait for others who publish it.
         """
         try:
             text = json.dumps(payload, allow_nan=False)
@@ -183,7 +188,7 @@ class EventDispatcher:
         if here:
             self._running(name)
         if stored and self._side is not None:
-            await self._side.store(stored, event_id, json.loads(text), key, session)
+            await self._side.store(stored, event_id, json.loads(text), key, session, waits=waits)
         if here:
             put = partial(self._put, here, event_id, text, live)
             if session is not None and durable:

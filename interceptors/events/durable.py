@@ -1,6 +1,7 @@
 """The side of the dispatcher that rests on an outbox."""
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from interceptors.events.stored import StoredDeliveries
 from interceptors.registry import InterceptorRegistry
 
 __all__ = ["Durable"]
+
+log = logging.getLogger("interceptors.events")
 
 
 class Durable:
@@ -52,18 +55,27 @@ class Durable:
         payload: Mapping[str, Any],
         key: str | None,
         session: AsyncSession | None,
+        *,
+        waits: bool,
     ) -> None:
         """Store an event for its handlers, in the session's transaction or in one of its own."""
-        if key is not None and not 0 < len(key) <= 255:
-            raise EventError(f"The key {key!r} has not 1 to 255 signs.")
         rows = [NewRow(event_id, handler.event, handler.name, key, payload) for handler in handlers]
         if session is not None:
-            await self._outbox._store.add(session, rows)
+            await self._add(session, rows, waits=waits)
             call_after_commit(session, self._wake)
             return
         async with self._outbox._sessions() as own, own.begin():
-            await self._outbox._store.add(own, rows)
+            await self._add(own, rows, waits=waits)
         self._wake()
+
+    async def _add(self, session: AsyncSession, rows: Sequence[NewRow], *, waits: bool) -> None:
+        key, store = rows[0].key, self._outbox._store
+        if waits and key is not None and not await store.lock_key(session, key, self._outbox._lease):
+            raise EventError(
+                f"The key {key!r} has been published in a transaction that has not ended for {self._outbox._lease:g} "
+                f"seconds: publish with its session, or end it first."
+            )
+        await store.add(session, rows)
 
     async def check(self) -> None:
         """Raises EventError if there is no table."""
@@ -71,6 +83,11 @@ class Durable:
             raise EventError(
                 f"There is no table {self._outbox._table.fullname!r} in the database: create it with "
                 f"`metadata.create_all`, or make a migration, `alembic revision --autogenerate`."
+            )
+        if self._outbox._store.has_one_connection():
+            log.warning(
+                "The engine of the outbox has one connection for all sessions, as SQLite in memory has, so handlers "
+                "commit and roll back each other's work: use a file"
             )
 
     async def relay_until(self, left: anyio.Event, *, once: bool = False) -> int:

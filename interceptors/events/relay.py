@@ -103,6 +103,7 @@ class Relay:
     async def _take_what_is_due(self, tasks: TaskGroup, left: anyio.Event) -> None:
         while not self._stopping and not self._is_blocked:
             self._changed = anyio.Event()
+            was_open = bool(self._open)  # it may have been in the way of others, and end while we look
             try:
                 found = await self._take(tasks)
             except Exception as error:  # noqa: BLE001 (raised when what runs has ended)
@@ -111,9 +112,9 @@ class Relay:
                     break
                 await anyio.sleep(_AFTER_LOST_RACE)
             else:
-                if not found and not self._open:
+                if not found and not was_open:
                     break
-                if not found:  # what runs may be in the way of others
+                if not found and self._open:
                     await self._changed.wait()
         await self._while_open()
         self._stopped.set()

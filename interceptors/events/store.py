@@ -4,6 +4,7 @@
 overtaken. `due` is when a row may be taken: again, for one that is claimed and whose lease has run out.
 """
 
+import math
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.pool import StaticPool
 
 from interceptors.events.clock import now
 from interceptors.events.own_session import Sessions
@@ -92,6 +94,7 @@ class Taken(NamedTuple):
 MARK = "interceptors.outbox"
 """In the `info` of a table that an outbox made."""
 
+_LOCK_TIMEOUT, _LOCK_NOT_AVAILABLE = "lock_timeout", "55P03"
 _KILLED = "The process ended, or lost its lease, during the last attempt."
 
 
@@ -129,17 +132,35 @@ class Store:
 
     # -- publishing ----------------------------------------------------------------------------------------------------
 
-    async def add(self, session: AsyncSession, rows: Sequence[NewRow]) -> None:
-        """Store an event in the publisher's transaction. The rows are of one event, so of one key.
+    async def lock_key(self, session: AsyncSession, key: str, seconds: float) -> bool:
+        """Wait for others who have published a key and not ended, so that ids are in the order of the commits.
 
-        On PostgreSQL publishers of one key wait for each other, so that ids are in the order of the commits; SQLite
-        has one writer anyway. On MariaDB and MySQL the publisher has to see to it, as one does that changes the row
-        which the key stands for.
+        False if that took too long; then the transaction is lost. This is PostgreSQL's: SQLite has one writer anyway,
+        and on MariaDB and MySQL the publisher has to see to it, as one does that changes the row of the key.
         """
-        key = rows[0].key
-        if key is not None and self._dialect(session) == "postgresql":
-            text = f"{self.table.fullname}:{key}"
-            await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(text, 0))))
+        if self._dialect(session) != "postgresql":
+            return True
+        lock = func.hashtextextended(f"{self.table.fullname}:{key}", 0)
+        if await session.scalar(select(func.pg_try_advisory_xact_lock(lock))):
+            return True
+        before = await session.scalar(select(func.current_setting(_LOCK_TIMEOUT)))
+        await session.execute(select(func.set_config(_LOCK_TIMEOUT, f"{math.ceil(seconds * 1000)}ms", True)))
+        try:
+            await session.execute(select(func.pg_advisory_xact_lock(lock)))
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
+                return False
+            raise
+        await session.execute(select(func.set_config(_LOCK_TIMEOUT, before, True)))
+        return True
+
+    def has_one_connection(self) -> bool:
+        """Do all sessions share one connection, so that each commits what the others do?"""
+        bind = self.sessions().get_bind(clause=self.table)
+        return isinstance(bind, Engine) and isinstance(bind.pool, StaticPool)
+
+    async def add(self, session: AsyncSession, rows: Sequence[NewRow]) -> None:
+        """Store an event in the publisher's transaction."""
         await session.execute(
             insert(self.table).values(
                 [

@@ -20,7 +20,7 @@ from interceptors.events.stored import StoredDeliveries
 from interceptors.kinds import name_of
 
 try:
-    from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask, TaskiqEvents, TaskiqState
+    from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask, InMemoryBroker, TaskiqEvents, TaskiqState
 except ImportError as error:
     raise MissingExtraError("interceptors.events.taskiq", "taskiq") from error
 
@@ -108,6 +108,8 @@ class TaskiqCarrier:
             self._is_up = False
             with anyio.move_on_after(_CLOSING, shield=True):
                 try:
+                    if isinstance(self._broker, InMemoryBroker):  # its tasks run here, and would be cut
+                        await self._broker.wait_all()
                     await self._broker.shutdown()
                 except Exception as error:
                     log.debug("The broker could not be shut down", exc_info=error)

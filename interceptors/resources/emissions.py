@@ -160,7 +160,8 @@ class Emission:
             await self._dispatcher._emit(name, payload, live=live, durable=False)
             return
         key = _fitting(f"{ctx.model.__name__}:{ctx._key}")
-        await self._dispatcher._emit(name, payload, session=ctx.session, key=key, live=live)
+        # The row is locked: it has just been written, or deleted.
+        await self._dispatcher._emit(name, payload, session=ctx.session, key=key, live=live, waits=False)
 
 
 def _fitting(key: str) -> str:

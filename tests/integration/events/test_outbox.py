@@ -2,18 +2,20 @@
 
 import asyncio
 import logging
+import re
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+import anyio
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Column, MetaData, Table, Text, select, text, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from interceptors import InterceptorRegistry, Next, intercept
-from interceptors.events import DeadEvent, DispatcherNotRunningError, EventContext, EventError, Outbox
-from tests.integration.events.shop import OrderPaid, OrderShipped, Shop, until, until_done
+from interceptors.events import DeadEvent, DispatcherNotRunningError, EventContext, EventDispatcher, EventError, Outbox
+from tests.integration.events.shop import OrderPaid, OrderShipped, Shop, shop_at, until, until_done
 
 
 async def test_an_event_is_handled_after_the_commit_and_its_row_is_gone(shop: Shop) -> None:
@@ -530,3 +532,112 @@ async def test_a_database_that_cannot_be_reached(caplog: pytest.LogCaptureFixtur
     with pytest.raises(OSError):
         await outbox.pending()
     await engine.dispose()
+
+
+@pytest.mark.parametrize("key", [5, "", "k" * 256, "a\0b"])
+async def test_a_key_is_checked_in_every_mode(postgres: Shop, key: Any) -> None:
+    """In process, too, where keys do nothing: the mode changes nothing. The error names the key."""
+    for events in (postgres.dispatcher(), EventDispatcher(InterceptorRegistry())):
+        events.on(OrderPaid)(nothing)
+        async with events:
+            with pytest.raises(EventError, match=re.escape(repr(key))):
+                await events.publish(OrderPaid(order_id=1), key=key)
+
+
+async def nothing(event: OrderPaid) -> None:
+    raise AssertionError
+
+
+class Scanned(BaseModel):
+    image: bytes
+
+
+async def test_bytes_that_are_no_text(postgres: Shop) -> None:
+    """JSON cannot hold them as they are: an EventError that names the event, in every mode."""
+    for events in (postgres.dispatcher(), EventDispatcher(InterceptorRegistry())):
+        events.on(Scanned, name="nobody")(nothing_scanned)
+        async with events:
+            with pytest.raises(EventError, match=r"'Scanned'.*JSON"):
+                await events.publish(Scanned(image=b"\xff"))
+
+
+async def nothing_scanned(event: Scanned) -> None:
+    raise AssertionError
+
+
+async def test_publishers_of_a_key_wait_for_each_other(postgres: Shop) -> None:
+    """On PostgreSQL: what is published first is committed first, so that the order of the ids is that of the commits."""
+    events = postgres.dispatcher(relay=False)
+    seen: list[int] = []
+
+    @events.on(OrderPaid)
+    async def pay(event: OrderPaid) -> None:
+        seen.append(event.order_id)
+
+    async with anyio.create_task_group() as tasks, postgres.sessions() as first:
+        await first.execute(text("SET LOCAL lock_timeout = '7s'"))
+        await events.publish(OrderPaid(order_id=1), session=first, key="k")
+
+        async def second() -> None:
+            async with postgres.sessions.begin() as session:
+                await session.execute(text("SET LOCAL lock_timeout = '6s'"))
+                await events.publish(OrderPaid(order_id=2), session=session, key="k")
+                assert await session.scalar(text("SHOW lock_timeout")) == "6s"  # it was another only for the wait
+
+        tasks.start_soon(second)
+
+        async def somebody_waits() -> bool:
+            async with postgres.sessions() as session:
+                waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+                return bool(await session.scalar(waiting))
+
+        await until(somebody_waits)
+        await events.publish(OrderPaid(order_id=3), key="another")  # nobody waits for another key
+        await first.commit()
+    assert await events.relay(once=True) == 3
+    assert [number for number in seen if number != 3] == [1, 2]
+
+
+async def test_a_key_that_is_never_released(postgres: Shop) -> None:
+    """Who publishes a key without the session in which it has been published already gets an error, not a dead lock."""
+    events = postgres.dispatcher(lease=0.2, relay=False)
+    events.on(OrderPaid)(nothing)
+    async with postgres.sessions.begin() as session:
+        await events.publish(OrderPaid(order_id=1), session=session, key="k")
+        with pytest.raises(EventError, match=r"'k'.*session"):
+            await events.publish(OrderPaid(order_id=2), key="k")
+    async with postgres.sessions() as session:
+        assert await session.scalar(text("SELECT 1")) == 1
+    outbox = postgres.outbox()
+    assert [row.payload["order_id"] for row in await postgres.rows(outbox)] == [1]
+
+
+async def test_another_error_while_waiting_for_a_key(postgres: Shop) -> None:
+    """What the database says besides is raised as it is: a dead lock of two who publish two keys crosswise."""
+    events = postgres.dispatcher(lease=30.0, relay=False)
+    events.on(OrderPaid)(nothing)
+    failed: list[DBAPIError] = []
+
+    async def publish(session: AsyncSession, key: str) -> None:
+        try:
+            await events.publish(OrderPaid(order_id=1), session=session, key=key)
+            await session.commit()
+        except DBAPIError as error:
+            failed.append(error)
+            await session.rollback()
+
+    async with postgres.sessions() as one, postgres.sessions() as other:
+        await events.publish(OrderPaid(order_id=1), session=one, key="a")
+        await events.publish(OrderPaid(order_id=2), session=other, key="b")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(publish, one, "b")
+            tasks.start_soon(publish, other, "a")
+    assert [getattr(error.orig, "sqlstate", None) for error in failed] == ["40P01"]
+
+
+async def test_one_connection_for_all(caplog: pytest.LogCaptureFixture) -> None:
+    """SQLite in memory shares one transaction among all sessions: whoever enters is warned, once."""
+    async with shop_at("sqlite+aiosqlite://") as shop:
+        async with shop.dispatcher(relay=False):
+            assert [record.levelname for record in caplog.records] == ["WARNING"]
+            assert "one connection" in caplog.text

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import anyio
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from taskiq import BrokerMessage, InMemoryBroker
 
@@ -412,3 +413,20 @@ async def test_a_broker_that_goes_away_and_comes_back(
 
 
 async def _quiet(error: Exception) -> None: ...
+
+
+async def test_relaying_once_waits_for_a_broker_in_memory(postgres: Shop) -> None:
+    """Its tasks run in this very process: they are waited for, not cut."""
+    events = postgres.dispatcher(broker=InMemoryBroker())
+    seen: list[int] = []
+
+    @events.on(OrderPaid)
+    async def pay(event: OrderPaid, session: AsyncSession) -> None:
+        await session.execute(text("SELECT pg_sleep(0.05)"))
+        seen.append(event.order_id)
+
+    for number in range(3):
+        await events.publish(OrderPaid(order_id=number))
+    assert await events.relay(once=True) == 3
+    assert sorted(seen) == [0, 1, 2]
+    assert await postgres.outbox().pending() == 0
