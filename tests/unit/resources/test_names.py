@@ -48,7 +48,9 @@ def test_the_readme_has_the_parameters() -> None:
 
 def test_the_readme_has_the_life_cycles() -> None:
     """Its table names the points of each handler in their order."""
-    rows = {name: text for name, text in table_below("The life of a request to a resource").items() if name in list(Handler)}
+    rows = {
+        name: text for name, text in table_below("The life of a request to a resource").items() if name in list(Handler)
+    }
     assert list(rows) == [handler.value for handler in Handler]
     for handler in Handler:
         names = re.findall(r"`(\w+)`", rows[handler.value])
