@@ -28,8 +28,10 @@ SOAP_SERVER := tests/integration/connectors/soap_server
 $(SOAP_SERVER)/node_modules: $(SOAP_SERVER)/package-lock.json
 	@if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund --prefix $(SOAP_SERVER); fi
 
+# All but what takes many seconds: faults of servers, kills, brokers, fuzzing, thousands of requests; `make coverage` has
+# them, too. More workers than cores, because much of it waits for a server.
 test: .venv/ready $(SOAP_SERVER)/node_modules
-	$(BIN)/python -m pytest -q -n auto
+	$(BIN)/python -m pytest -q -n 3 -m "not slow"
 
 lint: .venv/ready
 	$(BIN)/ruff check .
@@ -65,7 +67,7 @@ wheel: .venv/ready
 	@touch $@
 
 lowest: .venv-lowest/ready
-	.venv-lowest/bin/python -m pytest -q -n auto tests/integration tests/parity
+	.venv-lowest/bin/python -m pytest -q -n auto -m "not slow" tests/integration tests/parity
 
 # Long campaigns; a short run of each is part of the tests. `kill` kills processes 300 times, on PostgreSQL and SQLite.
 kill: .venv/ready

@@ -14,6 +14,8 @@ import pytest
 
 from app.tour import tour
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

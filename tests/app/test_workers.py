@@ -18,6 +18,8 @@ from tests.app.test_server import ROOT, free_port
 from tests.app.waiting import until
 from tests.integration.connectors.servers import server_url
 
+pytestmark = pytest.mark.slow
+
 ADA = {"email": "ada@example.com", "name": "Ada", "password": "correct horse"}
 
 

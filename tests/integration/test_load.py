@@ -19,6 +19,8 @@ from interceptors.context import current
 from interceptors.fastapi import bind_request, controller, create_router, get, install, intercepted_route
 from tests.integration.support import Next, client_of, dead, outside
 
+pytestmark = pytest.mark.slow
+
 REQUESTS = 1000
 ROUTES = ("/c/async", "/c/sync", "/v1/c/async", "/function", "/router", "/c/items", "/response")
 STEPS = ("user", "layer", "inner layer", "handler", "service", "nested service", "after")

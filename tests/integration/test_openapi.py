@@ -551,7 +551,7 @@ def test_a_controller_that_is_installed(router: str, app: str):
     [
         *((router, "everything", "bare") for router in ROUTERS),
         ("everything", "bare", "bare"),
-        *(("everything", "everything", app) for app in APPS if app != "bare"),
+        *(pytest.param("everything", "everything", app, marks=pytest.mark.slow) for app in APPS if app != "bare"),
     ],
 )
 def test_a_controller_that_is_included(router: str, inclusion: str, app: str):

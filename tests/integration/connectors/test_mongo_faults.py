@@ -23,6 +23,7 @@ Log = list[Any]
 
 # PyMongo's monitor leaves a socket open when the client is closed while it connects.
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
     pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"),
 ]

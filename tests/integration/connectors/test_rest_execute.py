@@ -15,6 +15,8 @@ from interceptors.errors import AlreadyHookedError
 from tests.integration.connectors.rest_support import NO_TLS, answering, app, assert_usable, client, library, url
 from tests.unit.helpers import on_both_backends
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["client", "library", "url"]
 
 

@@ -13,6 +13,8 @@ from interceptors.connectors.sqlalchemy import SQLConnector, SQLContext
 from interceptors.errors import ForgottenNextError
 from tests.integration.connectors.sql_support import Database, database, db
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["database", "db"]
 
 SLEEP = {"postgresql": "SELECT pg_sleep(30)", "mysql": "SELECT SLEEP(30)"}

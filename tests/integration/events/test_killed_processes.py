@@ -17,6 +17,8 @@ from sqlalchemy import select
 from tests.integration.events import doomed
 from tests.integration.events.shop import Shop, database_url, shop_at, until_done
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = int(os.environ.get("INTERCEPTORS_KILL_ROUNDS", "3"))
 SEED = int(os.environ.get("INTERCEPTORS_KILL_SEED", "7"))
 

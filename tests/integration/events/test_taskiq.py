@@ -26,6 +26,8 @@ from tests.integration.connectors.servers import server_url
 from tests.integration.events.shop import OrderPaid, Shop, until, until_done
 from tests.integration.events.worker import build, make_broker, remove_queues
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -641,6 +641,7 @@ class Line:
 
 
 @BOTH
+@pytest.mark.slow
 async def test_clients_read_their_own_writes(database: Database):
     """A thousand times: what a client has just written, it reads, by another connection to a real server."""
     site = Site(database, only(Handler.INSERT, Handler.SHOW))

@@ -32,6 +32,8 @@ from interceptors.resources import Handler, Resource, Resources
 from tests.integration.connectors.servers import server_url
 from tests.integration.connectors.sql_support import URLS
 
+pytestmark = pytest.mark.slow
+
 UNIQUE = uuid.uuid4().hex[:8]
 
 

@@ -38,6 +38,8 @@ from tests.integration.resources.query_model import (
 from tests.integration.resources.query_values import INTERESTING
 from tests.unit.resources.query_support import Colour, Library, library
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Database:

@@ -15,6 +15,8 @@ import pytest
 from interceptors.cli.relay import relay_events
 from tests.unit.cli.helpers import Result, environment, run_process, write
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., Result]
 
 APP = """

@@ -14,6 +14,8 @@ from interceptors import InterceptorRegistry
 from interceptors.cli.templates import interceptor_module, interceptor_test
 from tests.unit.cli.helpers import Result, environment, files_in
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., Result]
 
 ODD_TEXTS = [
