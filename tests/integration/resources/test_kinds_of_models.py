@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import ForeignKey, Integer, String, func, select
+from sqlalchemy import CheckConstraint, ForeignKey, Integer, String, func, select
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -172,6 +172,7 @@ class _Named(DeclarativeBase): ...
 class Label(_Named):
     __tablename__ = f"labels_{UNIQUE}"
     name: Mapped[str] = mapped_column(String(400), primary_key=True)
+    __table_args__ = (CheckConstraint("name <> 'forbidden'"),)
 
 
 class LabelResource(Resource):
@@ -196,6 +197,8 @@ async def test_a_stored_event_of_a_row_with_a_long_key(tmp_path: Path):
         app = FastAPI()
         app.include_router(resources.router())
         async with started(app) as client:
+            refused = await client.post("/labels", json={"name": "forbidden"})  # by a CHECK
+            assert (refused.status_code, refused.json()) == (400, {"error": "The database refuses a value"})
             for name in ("x" * 300, "y" * 300):
                 assert (await client.post("/labels", json={"name": name})).status_code == 201
                 assert (await client.delete(f"/labels/{name}")).status_code == 204

@@ -156,3 +156,13 @@ def test_text_may_be_limited_to_the_column() -> None:
 def test_what_can_be_done_with_a_type(type_: Any, expected: Any) -> None:
     """A pattern, a comparison, an order: what every database can."""
     assert (is_text(type_), is_comparable(type_), is_sortable(type_)) == expected
+
+
+def test_bytes_are_base64_in_both_directions() -> None:
+    """What an answer holds a body takes, with + and /; what is no base64 is refused, not skipped."""
+    adapter = TypeAdapter(value_type(sa.LargeBinary()))
+    assert adapter.dump_json(b"\xff\xfe\x00") == b'"//4A"'
+    assert adapter.validate_json('"//4A"') == b"\xff\xfe\x00"
+    for text in ("__4A", "\u20ac", "a", "//4A\n\n!"):
+        with pytest.raises(ValidationError):
+            adapter.validate_python(text)
