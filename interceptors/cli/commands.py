@@ -86,8 +86,7 @@ def relay(
     once: Annotated[bool, typer.Option("--once", help="Deliver what is due now, and end.")] = False,
 ) -> int:
     """Deliver stored events until SIGINT or SIGTERM; what runs then is waited for."""
-    relay_events(dispatcher, once=once)
-    return 0
+    return relay_events(dispatcher, once=once)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

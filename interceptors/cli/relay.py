@@ -11,11 +11,14 @@ from interceptors.events import EventDispatcher
 __all__ = ["relay_events"]
 
 
-def relay_events(text: str, *, once: bool) -> None:
-    """Relay until SIGINT or SIGTERM, or once. Raises UsageError for what is no dispatcher or cannot be loaded."""
+def relay_events(text: str, *, once: bool) -> int:
+    """Relay until SIGINT or SIGTERM, or once. Raises UsageError for what is no dispatcher or cannot be loaded.
+
+    Gives the exit code.
+    """
     dispatcher = _load(text)
     with reporting():
-        asyncio.run(_relay(dispatcher, once=once))
+        return asyncio.run(_relay(dispatcher, once=once))
 
 
 def _load(text: str) -> EventDispatcher:
@@ -29,7 +32,7 @@ def _load(text: str) -> EventDispatcher:
     return found
 
 
-async def _relay(dispatcher: EventDispatcher, *, once: bool) -> None:
+async def _relay(dispatcher: EventDispatcher, *, once: bool) -> int:
     """The first signal has it stop and wait for what runs, the second one ends it at once."""
     task = asyncio.create_task(dispatcher.relay(once=once))
     with suppress(NotImplementedError):  # on Windows, where Ctrl-C raises KeyboardInterrupt
@@ -38,3 +41,4 @@ async def _relay(dispatcher: EventDispatcher, *, once: bool) -> None:
     await asyncio.wait([task])
     if not task.cancelled():
         task.result()
+    return 0

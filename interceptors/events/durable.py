@@ -70,11 +70,8 @@ class Durable:
 
     async def _add(self, session: AsyncSession, rows: Sequence[NewRow], *, waits: bool) -> None:
         key, store = rows[0].key, self._outbox._store
-        if waits and key is not None and not await store.lock_key(session, key, self._outbox._lease):
-            raise EventError(
-                f"The key {key!r} has been published in a transaction that has not ended for {self._outbox._lease:g} "
-                f"seconds: publish with its session, or end it first."
-            )
+        if waits and key is not None:
+            await store.lock_key(session, key, self._outbox._lease)
         await store.add(session, rows)
 
     async def check(self) -> None:

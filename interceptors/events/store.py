@@ -44,6 +44,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.pool import StaticPool
 
 from interceptors.events.clock import now
+from interceptors.events.errors import EventError
 from interceptors.events.own_session import Sessions
 
 __all__ = ["MARK", "Known", "LostRaceError", "NewRow", "Store", "StoredEvent", "Taken", "is_lost_race", "outbox_table"]
@@ -132,27 +133,29 @@ class Store:
 
     # -- publishing ----------------------------------------------------------------------------------------------------
 
-    async def lock_key(self, session: AsyncSession, key: str, seconds: float) -> bool:
+    async def lock_key(self, session: AsyncSession, key: str, seconds: float) -> None:
         """Wait for others who have published a key and not ended, so that ids are in the order of the commits.
 
-        False if that took too long; then the transaction is lost. This is PostgreSQL's: SQLite has one writer anyway,
+        Raises EventError if that takes too long; then the transaction is lost. This is PostgreSQL's: SQLite has one writer anyway,
         and on MariaDB and MySQL the publisher has to see to it, as one does that changes the row of the key.
         """
         if self._dialect(session) != "postgresql":
-            return True
+            return
         lock = func.hashtextextended(f"{self.table.fullname}:{key}", 0)
         if await session.scalar(select(func.pg_try_advisory_xact_lock(lock))):
-            return True
+            return
         before = await session.scalar(select(func.current_setting(_LOCK_TIMEOUT)))
         await session.execute(select(func.set_config(_LOCK_TIMEOUT, f"{math.ceil(seconds * 1000)}ms", True)))
         try:
             await session.execute(select(func.pg_advisory_xact_lock(lock)))
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
-                return False
-            raise
+            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+                raise
+            raise EventError(
+                f"The key {key!r} has been published in a transaction that has not ended for {seconds:g} seconds: publish "
+                f"with its session, or end it first."
+            ) from error
         await session.execute(select(func.set_config(_LOCK_TIMEOUT, before, True)))
-        return True
 
     def has_one_connection(self) -> bool:
         """Do all sessions share one connection, so that each commits what the others do?"""
