@@ -4,10 +4,10 @@ This is the core. FastAPI lives in `interceptors.fastapi`, helpers for tests in 
 """
 
 from interceptors.arguments import Arguments
+from interceptors.candidates import Candidate, Explanation
 from interceptors.chain import Chain, compose
 from interceptors.context import InvocationContext, InvocationSource
 from interceptors.decorators import annotate, global_interceptor, intercept, skip_interceptors
-from interceptors.effective import Candidate, Explanation
 from interceptors.errors import (
     AlreadyInstalledError,
     ForgottenReturnWarning,

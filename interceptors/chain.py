@@ -4,16 +4,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from types import MethodType
 from typing import Any, TypeAlias, final
 
+from interceptors.describing import location, name_of
 from interceptors.errors import InvalidInterceptorError
-from interceptors.kinds import (
-    InterceptorFunction,
-    InterceptorOrKey,
-    Next,
-    check_interceptor,
-    is_provider,
-    location,
-    name_of,
-)
+from interceptors.kinds import InterceptorFunction, InterceptorOrKey, Next, check_interceptor, is_provider
 
 __all__ = ["Chain", "Step", "compose", "fold", "function_of"]
 

@@ -4,8 +4,9 @@ import warnings
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from interceptors.describing import file_and_line, location, name_of
 from interceptors.errors import ForgottenReturnWarning
-from interceptors.kinds import InterceptorFunction, Next, file_and_line, identity, location, name_of
+from interceptors.kinds import InterceptorFunction, Next, identity
 
 __all__ = ["warn_of_forgotten_return"]
 

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 from inspect import isfunction
 from typing import Any, TypeVar
 
+from interceptors.describing import location, name_of
 from interceptors.errors import InvalidInterceptorError
-from interceptors.kinds import InterceptorOrKey, check_interceptor, location, name_of
+from interceptors.kinds import InterceptorOrKey, check_interceptor
 from interceptors.metadata import GlobalOptions, metadata_of, record
 
 __all__ = ["annotate", "global_interceptor", "intercept", "names", "skip_interceptors"]

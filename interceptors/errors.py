@@ -30,8 +30,9 @@ Each error is also the builtin that fits, carries its facts as attributes, and e
 """
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from typing import Any
+
+from interceptors.describing import nearest, suggest
 
 __all__ = [
     "AlreadyHookedError",
@@ -96,9 +97,9 @@ class UnknownKeyError(InterceptorError, LookupError):
     def __init__(self, key: str, asked_by: str, known: Iterable[str], remedy: str) -> None:
         self.key = key
         self.asked_by = asked_by
-        self.nearest: Sequence[str] = get_close_matches(key, sorted(set(known)), n=3, cutoff=0.5)
-        guess = f" Did you mean {' or '.join(map(repr, self.nearest))}?" if self.nearest else ""
-        super().__init__(f"No key {key!r} is bound (asked for by {asked_by}).{guess} {remedy}")
+        known = list(known)
+        self.nearest: Sequence[str] = nearest(key, known)
+        super().__init__(f"No key {key!r} is bound (asked for by {asked_by}).{suggest(key, known)} {remedy}")
 
 
 class GroupOrderError(InterceptorError, ValueError):
@@ -180,9 +181,11 @@ class UnknownHookError(InterceptorError, LookupError):
 
     def __init__(self, name: str, what: str, known: Iterable[str]) -> None:
         self.name = name
-        self.nearest: Sequence[str] = get_close_matches(name, sorted(known), n=3, cutoff=0.4)
-        guess = f" Did you mean {' or '.join(map(repr, self.nearest))}?" if self.nearest else ""
-        super().__init__(f"There is no {what} {name!r}.{guess} There are: {', '.join(map(repr, known))}.")
+        known = list(known)
+        self.nearest: Sequence[str] = nearest(name, known)
+        super().__init__(
+            f"There is no {what} {name!r}.{suggest(name, known)} There are: {', '.join(map(repr, known))}."
+        )
 
 
 class AlreadyHookedError(InterceptorError, RuntimeError):

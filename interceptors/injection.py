@@ -13,8 +13,9 @@ from typing import Any, TypeAlias
 from dependency_injector import containers, providers, wiring
 
 from interceptors.context import MISSING, InvocationContext, running
+from interceptors.describing import location
 from interceptors.errors import InjectionError, UnknownKeyError
-from interceptors.kinds import is_provider, location
+from interceptors.kinds import is_provider
 from interceptors.signatures import InjectedParameter, SpecialType, read_constructor
 
 __all__ = ["Getter", "Injector", "InvocationBindings", "Pending", "settle"]

@@ -1,4 +1,4 @@
-"""What an interceptor is, what to say if something is not, where a thing stands, and when two things are the same."""
+"""What an interceptor is, what to say if something is not, and when two are the same."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Hashable
@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 from dependency_injector import providers
 
+from interceptors.describing import function_behind, location, name_of
 from interceptors.errors import InvalidInterceptorError
 
 __all__ = [
@@ -18,16 +19,11 @@ __all__ = [
     "InterceptorOrKey",
     "Next",
     "check_interceptor",
-    "check_name",
-    "file_and_line",
-    "function_behind",
     "identity",
     "is_async",
     "is_function",
     "is_partial",
     "is_provider",
-    "location",
-    "name_of",
 ]
 
 Next: TypeAlias = Callable[[], Awaitable[Any]]
@@ -126,58 +122,6 @@ def identity(interceptor: object) -> Hashable:
     return id(interceptor)
 
 
-def function_behind(thing: Any) -> Any:
-    """The function of a static, class or bound method, of a property or a partial; anything else as it is."""
-    for attribute in ("__func__", "fget", "func"):
-        if isinstance(thing, _WRAPPERS):
-            thing = getattr(thing, attribute, thing)
-    return thing
-
-
-_WRAPPERS: tuple[type, ...] = (staticmethod, classmethod, MethodType, property, partial)
-
-
 def is_function(thing: object) -> bool:
     """Is it a function, or a static or class method made of one? What is recorded on these is found again."""
     return inspect.isfunction(function_behind(thing)) and not isinstance(thing, MethodType | property | partial)
-
-
-def name_of(thing: object) -> str:
-    """How messages call it: a qualified name without `<locals>`, the key itself, or the class of an object."""
-    if isinstance(thing, str):
-        return repr(thing)
-    thing = _provided(thing)
-    name = getattr(function_behind(thing), "__qualname__", None) or type(thing).__qualname__
-    return str(name).rpartition("<locals>.")[2]
-
-
-def _provided(thing: object) -> object:
-    """For a provider, the class or function that it provides, if it says so."""
-    return (getattr(thing, "provides", None) or thing) if is_provider(thing) else thing
-
-
-def file_and_line(thing: object) -> tuple[str, int] | None:
-    """Where a function, a class or the class of an object is written. Reads source files: never do it per call."""
-    thing = function_behind(_provided(thing))
-    try:
-        code = getattr(inspect.unwrap(thing), "__code__", None) if callable(thing) else None
-        if code is not None:
-            return code.co_filename, code.co_firstlineno
-        owner = thing if isinstance(thing, type) else type(thing)
-        return str(inspect.getsourcefile(owner)), inspect.getsourcelines(owner)[1]
-    except (OSError, TypeError):
-        return None
-
-
-def check_name(name: str, what: str, *, segments: int | None = None) -> None:
-    """Names of models and methods have segments joined by dots, not empty and without `*`. Raises ValueError."""
-    parts = name.split(".")
-    if "" in parts or "*" in name or (segments is not None and len(parts) != segments):
-        form = "one segment" if segments == 1 else "segments joined by dots"
-        raise ValueError(f"{name!r} is no name of a {what}: write {form}, not empty and without `*`.")
-
-
-def location(thing: object) -> str:
-    """`file:line` for messages."""
-    place = file_and_line(thing)
-    return f"{place[0]}:{place[1]}" if place else "no source file"

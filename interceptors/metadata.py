@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from interceptors.describing import function_behind, location, name_of
 from interceptors.errors import InvalidTargetError
-from interceptors.kinds import InterceptorOrKey, function_behind, is_function, location, name_of
+from interceptors.kinds import InterceptorOrKey, is_function
 
 __all__ = [
     "GlobalOptions",

@@ -1,121 +1,21 @@
 """What is fixed per (class, method, source type): the folded chain, the call of the target, the context's class."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property, partial
+from collections.abc import Awaitable, Iterable, Mapping
+from functools import partial
 from inspect import Parameter
-from typing import Any, TypeAlias, cast, final
+from typing import Any, cast, final
 
 from interceptors.arguments import Arguments, ArgumentSpec
-from interceptors.chain import Step, fold, function_of
+from interceptors.chain import Step, fold
 from interceptors.context import InvocationContext
-from interceptors.errors import InvalidTargetError, TargetNotBuiltError
+from interceptors.errors import TargetNotBuiltError
 from interceptors.injection import Getter, Injector, Pending, settle
-from interceptors.kinds import (
-    InterceptorFunction,
-    check_interceptor,
-    is_async,
-    is_partial,
-    is_provider,
-    location,
-    name_of,
-)
-from interceptors.metadata import Metadata, annotations_of, class_levels, metadata_of, method_levels
-from interceptors.signatures import TargetSignature, read_function
+from interceptors.kinds import InterceptorFunction, is_async
+from interceptors.metadata import annotations_of
+from interceptors.target import Finish, Target
 
-__all__ = ["Finish", "Plan", "Target", "is_generator", "layer_function", "plan_key"]
-
-Finish: TypeAlias = Callable[[InvocationContext, Any, Iterable[Any], Mapping[str, Any]], Awaitable[Any]]
-"""Calls a target that is no `async def`: gets the context, the function and its arguments."""
-
-
-def is_generator(function: Any) -> bool:
-    """Does calling it give an iterator? Also behind `functools.wraps`."""
-    inner = inspect.unwrap(function)
-    return any(test(f) for f in (function, inner) for test in (inspect.isgeneratorfunction, inspect.isasyncgenfunction))
-
-
-def _short_name(function: object) -> str:
-    """The name of a function, else of its class, as FastAPI names endpoints."""
-    return getattr(function, "__name__", None) or type(function).__name__
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Target:
-    """What is called, as far as it does not depend on a registry. Its identity is the key under which plans are kept."""
-
-    name: str
-    function: Any
-    """The function, or the method as it is found on its class."""
-    owner: type | None = None
-    """The class; None for a function."""
-    is_fixed: bool = True
-    """Calling it takes no instance: a function, a static or a class method."""
-    provider: Any = None
-    """A dependency-injector provider that gives the instance."""
-    builds: bool = False
-    """The instance is built when the method's turn comes; otherwise the caller brings it."""
-    binds: bool = True
-    """Arguments come as the caller's tuple and dict; otherwise as a dict that holds them all, by name."""
-    context_class: type[InvocationContext] = InvocationContext
-    finish: Finish | None = None
-    """How to call what is no `async def`; None for the default: inline."""
-    leading: int = 0
-    """How many parameters after `self` are given by `finish`, and are no arguments."""
-
-    @classmethod
-    def of(cls, target: Any, method: str | None) -> "Target":
-        """A method of a class or of an object; without a name, a bound method, a function or another callable."""
-        if method is not None:
-            return cls.method(target if isinstance(target, type) else type(target), method)
-        if inspect.ismethod(target):
-            holder = target.__self__
-            return cls(target.__name__, target, holder if isinstance(holder, type) else type(holder))
-        if inspect.isroutine(target) or is_partial(target):
-            return cls(_short_name(target), target)
-        if callable(target):
-            return cls("__call__", target.__call__, type(target))
-        raise InvalidTargetError(f"{name_of(target)} is no function; give the name of a method, too.", target)
-
-    @classmethod
-    def method(cls, owner: type, name: str, **options: Any) -> "Target":
-        """A method of a class. Raises InvalidTargetError if there is none of that name."""
-        try:
-            raw = inspect.getattr_static(owner, name)
-        except AttributeError:
-            raise InvalidTargetError(f"{owner.__name__} has no method {name!r} ({location(owner)}).", owner) from None
-        function = getattr(owner, name)
-        if isinstance(raw, property) or not callable(function):
-            raise InvalidTargetError(f"{owner.__name__}.{name} is no method ({location(owner)}).", owner)
-        is_fixed = isinstance(raw, staticmethod | classmethod) or not hasattr(raw, "__get__")
-        return cls(name, function, owner, is_fixed, **options)
-
-    @cached_property
-    def signature(self) -> TargetSignature:
-        """Its parameters, those that are injected apart; without `self` and what `finish` gives."""
-        return read_function(self.function, skip=(not self.is_fixed) + self.leading)
-
-    @cached_property
-    def arguments(self) -> ArgumentSpec:
-        """What is fixed about `ctx.args`."""
-        signature = self.signature
-        return ArgumentSpec(self.title, signature.visible, (p.parameter.name for p in signature.injected))
-
-    @property
-    def declarations(self) -> Iterator[Metadata]:
-        """What was recorded on it, on its class and on their bases."""
-        if self.owner is None:
-            yield metadata_of(self.function)
-        else:
-            yield from (found for _, found in class_levels(self.owner))
-            yield from (found for _, found in method_levels(self.owner, self.name))
-
-    @property
-    def title(self) -> str:
-        """For people: `OrderController.show`."""
-        return self.name if self.owner is None else f"{self.owner.__name__}.{self.name}"
+__all__ = ["Plan", "plan_key"]
 
 
 def plan_key(target: object, method: str, source_type: str | None) -> tuple[Any, ...]:
@@ -320,39 +220,3 @@ async def _inline(ctx: InvocationContext, function: Any, args: Iterable[Any], kw
 
 def _finish_of(function: Any) -> Finish | None:
     return None if is_async(function) else _inline
-
-
-def layer_function(interceptor: Any, injector: Injector) -> InterceptorFunction:
-    """The `(ctx, next)` function of an interceptor that is resolved and no chain; its constructor is checked."""
-    if is_provider(interceptor):
-        provides = getattr(interceptor, "provides", None)
-        if isinstance(provides, type):
-            check_interceptor(provides)
-        return _built(injector.from_provider(interceptor))
-    if isinstance(interceptor, type):
-        return _built(injector.constructor(interceptor, "interceptor")[0])
-    return function_of(interceptor)
-
-
-def _built(build: Getter) -> InterceptorFunction:
-    """An interceptor that is built, or asked of its provider, when its turn comes."""
-
-    def run(ctx: InvocationContext, next: Any) -> Awaitable[Any]:
-        interceptor = build(ctx)
-        if type(interceptor) is Pending:
-            return _run_later(interceptor, ctx, next)
-        return _function_of_built(interceptor)(ctx, next)
-
-    return run
-
-
-async def _run_later(interceptor: Pending, ctx: InvocationContext, next: Any) -> Any:
-    return await _function_of_built(await settle(interceptor))(ctx, next)
-
-
-def _function_of_built(interceptor: Any) -> InterceptorFunction:
-    intercept: InterceptorFunction | None = getattr(interceptor, "intercept", None)
-    if intercept is None:  # a provider may give anything
-        check_interceptor(interceptor)
-        return function_of(interceptor)
-    return intercept

@@ -5,10 +5,12 @@ from functools import wraps
 from typing import Any, Protocol, TypeVar, cast
 
 from interceptors.context import InvocationSource, current
+from interceptors.describing import function_behind, location
 from interceptors.errors import InvalidTargetError
-from interceptors.kinds import function_behind, is_async, location
+from interceptors.kinds import is_async
 from interceptors.metadata import method_levels
-from interceptors.plan import Plan, is_generator, plan_key
+from interceptors.plan import Plan, plan_key
+from interceptors.target import is_generator
 
 __all__ = ["is_proxy", "make_proxy"]
 

@@ -6,12 +6,13 @@ from typing import Any, TypeAlias, TypeVar
 
 from dependency_injector import containers
 
+from interceptors.candidates import Candidate, Explanation, GlobalEntry, find_candidates
 from interceptors.chain import Chain
 from interceptors.context import InvocationSource, current
 from interceptors.debug import warn_of_forgotten_return
 from interceptors.decorators import names
+from interceptors.describing import name_of
 from interceptors.discovery import find_marked
-from interceptors.effective import Candidate, Explanation, GlobalEntry, find_candidates
 from interceptors.errors import InvalidInterceptorError, InvalidTargetError, UnknownKeyError
 from interceptors.injection import Injector
 from interceptors.kinds import (
@@ -21,11 +22,12 @@ from interceptors.kinds import (
     check_interceptor,
     identity,
     is_provider,
-    name_of,
 )
+from interceptors.layers import layer_function
 from interceptors.ordering import order_groups
-from interceptors.plan import Plan, Target, layer_function, plan_key
+from interceptors.plan import Plan, plan_key
 from interceptors.proxies import is_proxy, make_proxy
+from interceptors.target import Target
 
 __all__ = ["InterceptorRegistry"]
 

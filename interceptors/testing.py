@@ -19,9 +19,12 @@ import pytest
 from interceptors.chain import fold
 from interceptors.context import MISSING, InvocationContext, InvocationSource, current
 from interceptors.decorators import annotate
-from interceptors.kinds import InterceptorFunction, InterceptorOrKey, check_interceptor, identity, name_of
-from interceptors.plan import Plan, Target, layer_function
+from interceptors.describing import name_of
+from interceptors.kinds import InterceptorFunction, InterceptorOrKey, check_interceptor, identity
+from interceptors.layers import layer_function
+from interceptors.plan import Plan
 from interceptors.registry import InterceptorRegistry
+from interceptors.target import Target
 
 __all__ = ["make_context", "override", "record", "run_interceptor", "without"]
 

@@ -3,14 +3,14 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from interceptors.candidates import Candidate
 from interceptors.cli.loading import load_application, reporting
 from interceptors.cli.output import UsageError, printable, say
 from interceptors.cli.routes import RouteEntry, api_routes, candidates_of
-from interceptors.effective import Candidate
+from interceptors.describing import nearest
 
 __all__ = ["explain_application"]
 
@@ -40,9 +40,9 @@ def _select(entries: Sequence[RouteEntry], route: str | None) -> Sequence[RouteE
         return entries
     found = [entry for entry in entries if route in (entry.title, entry.path, entry.target)]
     if not found:
-        names = {name.casefold(): name for entry in entries for name in (entry.target, entry.path, entry.title)}
-        nearest = get_close_matches(route.casefold(), names, n=1, cutoff=0)
-        hint = f"the nearest is {names[nearest[0]]!r}" if nearest else "the application has no API routes"
+        names = [name for entry in entries for name in (entry.target, entry.path, entry.title)]
+        found_near = nearest(route, names, likeness=0)
+        hint = f"the nearest is {found_near[0]!r}" if found_near else "the application has no API routes"
         raise UsageError(f"there is no route {route!r}; {hint}")
     return found
 

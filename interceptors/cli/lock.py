@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from interceptors.candidates import Candidate
 from interceptors.cli.output import CommandError, UsageError, printable
 from interceptors.cli.routes import RouteEntry, candidates_of
-from interceptors.effective import Candidate
 
 __all__ = ["Chains", "chains_of", "differences", "read_lock", "write_lock"]
 

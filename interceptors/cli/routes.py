@@ -8,11 +8,11 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.routing import Mount
 
-from interceptors.effective import Candidate
+from interceptors.candidates import Candidate
 from interceptors.fastapi.endpoint import Endpoint, endpoint_of
 from interceptors.fastapi.sources import all_routes
-from interceptors.plan import Target
 from interceptors.registry import InterceptorRegistry
+from interceptors.target import Target
 
 __all__ = ["RouteEntry", "api_routes", "applications", "candidates_of", "endpoints_of", "registry_of"]
 

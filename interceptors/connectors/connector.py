@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args, overload
 
 from interceptors.chain import Step, fold, function_of
+from interceptors.completion import Hook, HookRun, Signal, check_timeout, make_hook, replaced, run_in_turn
 from interceptors.connectors.context import ConnectorContext
+from interceptors.describing import location, name_of
 from interceptors.errors import InvalidInterceptorError, UnknownHookError
-from interceptors.hooks import Hook, HookRun, Signal, check_timeout, make_hook, replaced, run_in_turn
-from interceptors.kinds import Interceptor, InterceptorFunction, Next, check_interceptor, is_provider, location, name_of
+from interceptors.kinds import Interceptor, InterceptorFunction, Next, check_interceptor, is_provider
 
 __all__ = ["Connector", "Event"]
 
@@ -45,7 +46,7 @@ class Connector(Generic[Req, Res]):
 
     `parent` shares hooks: its run first. `next_timeout`: how many seconds a `def` observer that takes `next` may take to
     call it; more than 0 (ValueError), `math.inf` is allowed. An interceptor returns the result; an observer completes as
-    in `interceptors.hooks`.
+    in `interceptors.completion`.
 
     >>> directory = Connector(name="ldap")
     >>> entry = await directory.execute(request, send)

@@ -7,9 +7,9 @@ from contextvars import ContextVar
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 
+from interceptors.completion import HookRun
+from interceptors.describing import file_and_line
 from interceptors.errors import DoubleCompletionWarning, IgnoredAssignmentWarning
-from interceptors.hooks import HookRun
-from interceptors.kinds import file_and_line
 
 if TYPE_CHECKING:
     from interceptors.connectors.connector import Connector, Hooks

@@ -9,10 +9,10 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError
 
+from interceptors.describing import location, name_of
 from interceptors.events.context import EventContext
 from interceptors.events.errors import EventError
 from interceptors.events.handlers import ArgumentMaker, check_function, special_arguments
-from interceptors.kinds import location, name_of
 from interceptors.signatures import InjectedParameter, SpecialType, read_function
 
 __all__ = ["argument_maker", "check_key", "event_name", "snapshot"]

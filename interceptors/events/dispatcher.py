@@ -11,6 +11,7 @@ from uuid import uuid4
 import anyio
 from pydantic import BaseModel
 
+from interceptors.describing import location, name_of
 from interceptors.events.context import EVENT
 from interceptors.events.declared import argument_maker, check_key, event_name, snapshot
 from interceptors.events.delivery import Delivery, deliver
@@ -19,7 +20,6 @@ from interceptors.events.handlers import EventHandler, check_function
 from interceptors.events.held import Held
 from interceptors.events.in_process import InProcess, log
 from interceptors.events.own_session import Sessions
-from interceptors.kinds import location, name_of
 from interceptors.registry import InterceptorRegistry
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ EventError (InterceptorError)
 """
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
+from interceptors.describing import nearest, suggest
 from interceptors.errors import InterceptorError
 
 __all__ = ["DispatcherNotRunningError", "EventError", "UnknownEventError"]
@@ -22,10 +22,10 @@ class UnknownEventError(EventError, LookupError):
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         self.name = name
-        self.nearest: Sequence[str] = get_close_matches(name, sorted(known), n=3, cutoff=0.5)
-        guess = f" Did you mean {' or '.join(map(repr, self.nearest))}?" if self.nearest else ""
+        known = list(known)
+        self.nearest: Sequence[str] = nearest(name, known)
         super().__init__(
-            f"No handler takes the event {name!r}.{guess} Declare one with `@events.on({name})`, and import its module."
+            f"No handler takes the event {name!r}.{suggest(name, known)} Declare one with `@events.on({name})`, and import its module."
         )
 
 

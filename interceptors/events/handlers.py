@@ -9,10 +9,11 @@ from typing import Any, TypeAlias, cast, final
 import anyio.to_thread
 
 from interceptors.context import InvocationContext, InvocationSource
+from interceptors.describing import location, name_of
 from interceptors.events.context import EVENT, EventContext, EventValue
 from interceptors.events.errors import EventError
-from interceptors.kinds import is_async, location, name_of
-from interceptors.plan import Target, is_generator
+from interceptors.kinds import is_async
+from interceptors.target import Target, is_generator
 
 __all__ = ["ArgumentMaker", "EventHandler", "check_function", "special_arguments"]
 

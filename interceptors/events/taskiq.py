@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
+from interceptors.describing import name_of
 from interceptors.errors import MissingExtraError
 from interceptors.events.delivery import is_cancelled
 from interceptors.events.errors import EventError
@@ -17,7 +18,6 @@ from interceptors.events.outage import Outage
 from interceptors.events.outbox import Outbox
 from interceptors.events.store import Known, StoredEvent
 from interceptors.events.stored import StoredDeliveries
-from interceptors.kinds import name_of
 
 try:
     from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask, InMemoryBroker, TaskiqEvents, TaskiqState

@@ -13,15 +13,15 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Lifespan
 
 from interceptors.decorators import annotate
+from interceptors.describing import check_name, location, name_of
 from interceptors.errors import InvalidTargetError
 from interceptors.fastapi.endpoint import endpoint_of
 from interceptors.fastapi.routes import endpoint_for, intercepted_route
 from interceptors.fastapi.startup import check_in_lifespan
 from interceptors.fastapi.verbs import RouteRecord, given, routes_of
 from interceptors.fastapi.websockets import websocket_endpoint
-from interceptors.kinds import check_name, location, name_of
-from interceptors.plan import Target
 from interceptors.registry import InterceptorRegistry
+from interceptors.target import Target
 
 __all__ = ["controller", "controller_options", "controller_routes", "create_router"]
 

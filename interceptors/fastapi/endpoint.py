@@ -15,14 +15,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
+from interceptors.candidates import Explanation
 from interceptors.context import InvocationContext, RequestState, current
-from interceptors.effective import Explanation
 from interceptors.fastapi.responses import merged
 from interceptors.fastapi.sources import ROUTE, RouteContext
 from interceptors.fastapi.statuses import raise_status
 from interceptors.kinds import is_async
-from interceptors.plan import Plan, Target
+from interceptors.plan import Plan
 from interceptors.registry import InterceptorRegistry
+from interceptors.target import Target
 
 __all__ = ["Endpoint", "bind_request", "endpoint_of", "hidden_parameters", "http_endpoint", "mark", "route_target"]
 

@@ -9,15 +9,15 @@ from fastapi import FastAPI
 from fastapi.datastructures import Default
 from fastapi.routing import APIRoute, APIWebSocketRoute
 
+from interceptors.describing import location, name_of
 from interceptors.errors import AlreadyInstalledError, UnreachedInterceptorError, UnreachedRouteWarning
 from interceptors.fastapi.controllers import controller_options, controller_routes, create_router
 from interceptors.fastapi.endpoint import endpoint_of
 from interceptors.fastapi.routes import endpoint_for, intercepted_route
 from interceptors.fastapi.sources import ROUTE, all_routes, mounted_routes
 from interceptors.fastapi.startup import check_before_first_request, check_in_lifespan
-from interceptors.kinds import location, name_of
-from interceptors.plan import Target
 from interceptors.registry import InterceptorRegistry
+from interceptors.target import Target
 
 __all__ = ["check_routes", "find_problems", "install"]
 

@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from interceptors.fastapi.endpoint import endpoint_of, http_endpoint, route_target
 from interceptors.fastapi.streams import opening_streams, stream_endpoint, stream_target
-from interceptors.plan import Target, is_generator
 from interceptors.registry import InterceptorRegistry
+from interceptors.target import Target, is_generator
 
 __all__ = ["InterceptedRoute", "endpoint_for", "intercepted_route"]
 

@@ -22,8 +22,8 @@ from interceptors.fastapi.endpoint import Endpoint, hidden_parameters, mark
 from interceptors.fastapi.responses import add_tasks, merged
 from interceptors.fastapi.sources import RouteContext, exit_stack
 from interceptors.fastapi.statuses import raise_status
-from interceptors.plan import Target
 from interceptors.registry import InterceptorRegistry
+from interceptors.target import Target
 
 __all__ = ["StreamContext", "opening_streams", "stream_endpoint", "stream_target"]
 

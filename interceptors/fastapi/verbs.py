@@ -14,8 +14,9 @@ from fastapi.utils import generate_unique_id
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
+from interceptors.describing import function_behind, location, name_of
 from interceptors.errors import InvalidTargetError
-from interceptors.kinds import function_behind, is_function, location, name_of
+from interceptors.kinds import is_function
 
 __all__ = [
     "RouteRecord",

@@ -9,12 +9,13 @@ from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket, WebSocketState
 
 from interceptors.context import current
+from interceptors.describing import location
 from interceptors.errors import InvalidTargetError
 from interceptors.fastapi.endpoint import Endpoint, mark, route_target
 from interceptors.fastapi.statuses import answer_of
-from interceptors.kinds import is_async, location
-from interceptors.plan import Target
+from interceptors.kinds import is_async
 from interceptors.registry import InterceptorRegistry
+from interceptors.target import Target
 
 __all__ = ["websocket_endpoint"]
 

@@ -4,10 +4,10 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
+from interceptors.completion import HookRun
 from interceptors.context import MISSING, InvocationContext
+from interceptors.describing import file_and_line
 from interceptors.errors import IgnoredAssignmentWarning
-from interceptors.hooks import HookRun
-from interceptors.kinds import file_and_line
 from interceptors.remoting.methods import RemoteMethod
 
 __all__ = ["RemoteArguments", "RemotingContext"]

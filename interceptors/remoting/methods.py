@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from interceptors.context import InvocationContext
 from interceptors.decorators import annotate
-from interceptors.kinds import check_name
+from interceptors.describing import check_name
 
 __all__ = ["RemoteMethod", "method_of", "remote_method"]
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar, final, overload
 from weakref import WeakKeyDictionary
 
+from interceptors.completion import Hook, HookRun, Signal, check_timeout, make_hook, replaced, run_in_turn
 from interceptors.context import InvocationContext
-from interceptors.hooks import Hook, HookRun, Signal, check_timeout, make_hook, replaced, run_in_turn
-from interceptors.kinds import Next, check_name
+from interceptors.describing import check_name
+from interceptors.kinds import Next
 from interceptors.remoting.context import RemotingContext
 from interceptors.remoting.methods import RemoteMethod, method_of
 from interceptors.remoting.patterns import Pattern

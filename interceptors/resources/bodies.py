@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from interceptors.resources.column_types import value_type
 from interceptors.resources.description import Description, is_model
-from interceptors.resources.errors import ApiError, ResourceError, suggest
+from interceptors.resources.errors import ApiError, ResourceError, suggest_all
 
 __all__ = ["Body", "InvalidBody"]
 
@@ -153,7 +153,7 @@ def _accepted(description: Description, verb: str, schema: type[BaseModel] | Non
                 known = [*fields, *description.columns]
                 raise ResourceError(
                     f"{description.place('fillable')} names {name!r}, which is neither a field of {schema.__name__} nor a "
-                    f"column of {description.name}.{suggest(name, known)}"
+                    f"column of {description.name}.{suggest_all(name, known)}"
                 )
     return set(names)
 
@@ -165,7 +165,7 @@ def _is_mapping(given: object) -> bool:
 def _by_verb(description: Description, option: str, given: Any) -> Any:
     for verb in given:
         if verb not in _WORDS:
-            raise ResourceError(f"{description.place(option)} has the verb {verb!r}.{suggest(str(verb), _WORDS)}")
+            raise ResourceError(f"{description.place(option)} has the verb {verb!r}.{suggest_all(str(verb), _WORDS)}")
     return given
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
+from interceptors.describing import location, name_of
 from interceptors.events.marks import EventOptions
-from interceptors.kinds import location, name_of
 from interceptors.resources.description import Description, snake_case
-from interceptors.resources.errors import DuplicateHookError, UnknownModelError, suggest
+from interceptors.resources.errors import DuplicateHookError, UnknownModelError, suggest_all
 
 __all__ = ["Declared", "Functions"]
 
@@ -70,6 +70,6 @@ class Functions:
             if model not in models or declared.owner not in (None, models[model].model):
                 raise UnknownModelError(
                     f"{declared.title} is a {self._what} of {declared.model}, but no resource has such a model."
-                    f"{suggest(declared.model, [each.name for each in models.values()])}",
+                    f"{suggest_all(declared.model, [each.name for each in models.values()])}",
                     declared.model,
                 )

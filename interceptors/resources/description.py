@@ -12,9 +12,9 @@ from sqlalchemy import Column, Select, inspect, select
 from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.orm import Mapper, QueryableAttribute, RelationshipDirection, RelationshipProperty, undefer
 
-from interceptors.kinds import location
+from interceptors.describing import location
 from interceptors.resources.column_types import value_type
-from interceptors.resources.errors import ResourceError, suggest
+from interceptors.resources.errors import ResourceError, suggest_all
 
 __all__ = ["Description", "Relation", "is_model", "kebab_case", "plural", "snake_case"]
 
@@ -160,7 +160,7 @@ class Description:
         if found is None:
             raise ResourceError(
                 f"{self.place(option)} names {name!r}, which is no "
-                f"relationship of {self.name}.{suggest(name, self.mapper.relationships.keys())}"
+                f"relationship of {self.name}.{suggest_all(name, self.mapper.relationships.keys())}"
             )
         return found
 
@@ -181,5 +181,5 @@ class Description:
             if name not in self.columns:
                 raise ResourceError(
                     f"{self.place(option)} names {name!r}, which is no "
-                    f"column of {self.name}.{suggest(name, self.columns)}"
+                    f"column of {self.name}.{suggest_all(name, self.columns)}"
                 )

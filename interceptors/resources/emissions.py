@@ -11,10 +11,10 @@ from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 from starlette.requests import Request
 
+from interceptors.describing import location, name_of
 from interceptors.events import EventContext, EventDispatcher, EventError
 from interceptors.events.handlers import ArgumentMaker, EventHandler, special_arguments
 from interceptors.events.marks import EventOptions
-from interceptors.kinds import location, name_of
 from interceptors.resources.context import ResourceContext
 from interceptors.resources.description import Description, snake_case
 from interceptors.resources.errors import HookParameterError

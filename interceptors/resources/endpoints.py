@@ -13,18 +13,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from interceptors.context import InvocationContext, current
+from interceptors.describing import location, name_of
 from interceptors.fastapi.endpoint import Endpoint, hidden_parameters, mark
 from interceptors.fastapi.responses import merged
 from interceptors.fastapi.sources import route_in_use
 from interceptors.fastapi.statuses import raise_status
-from interceptors.kinds import is_async, location, name_of
-from interceptors.plan import Target
+from interceptors.kinds import is_async
 from interceptors.registry import InterceptorRegistry
 from interceptors.resources.context import ResourceContext
 from interceptors.resources.errors import ResourceError
 from interceptors.resources.operations import Operation
 from interceptors.resources.refusals import answer_to
 from interceptors.resources.rendering import render
+from interceptors.target import Target
 
 __all__ = ["ResourceRoute", "resource_endpoint"]
 

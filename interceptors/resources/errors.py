@@ -14,9 +14,9 @@ connectors and of remoting.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
+from interceptors.describing import nearest, suggest
 from interceptors.errors import InterceptorError
 
 __all__ = [
@@ -27,16 +27,14 @@ __all__ = [
     "ResourceError",
     "UnknownHookError",
     "UnknownModelError",
-    "suggest",
+    "suggest_all",
 ]
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
+def suggest_all(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: the nearest valid ones, and all of them."""
     valid = list(known)
-    nearest = get_close_matches(name, valid, n=3, cutoff=0.5)
-    guess = f" Did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
-    return f"{guess} There are: {', '.join(map(repr, valid)) or 'none'}."
+    return f"{suggest(name, valid)} There are: {', '.join(map(repr, valid)) or 'none'}."
 
 
 class ResourceError(InterceptorError, ValueError):
@@ -57,7 +55,7 @@ class UnknownHookError(ResourceError, LookupError):
     def __init__(self, message: str, name: str, known: Iterable[str]) -> None:
         super().__init__(message)
         self.name = name
-        self.nearest: Sequence[str] = get_close_matches(name, list(known), n=3, cutoff=0.5)
+        self.nearest: Sequence[str] = nearest(name, known)
 
 
 class HookParameterError(ResourceError, TypeError):

@@ -15,7 +15,7 @@ from sqlalchemy.orm import QueryableAttribute
 from interceptors.resources.column_types import is_text
 from interceptors.resources.conditions import EQUALITIES, LIKES, LISTS, PAIRS, Condition, Conditions
 from interceptors.resources.description import Description
-from interceptors.resources.errors import ResourceError, suggest
+from interceptors.resources.errors import ResourceError, suggest_all
 
 __all__ = ["apply_conditions", "page_of", "where"]
 
@@ -92,7 +92,7 @@ def _comparison(condition: Condition, description: Description) -> ColumnElement
     if make is None:
         raise ResourceError(
             f"{condition!r} of {description.resource.__qualname__}: there is no condition {condition.condition!r}."
-            f"{suggest(condition.condition, _COMPARISONS)}"
+            f"{suggest_all(condition.condition, _COMPARISONS)}"
         )
     type_ = description.column(condition.field).type
     _check_value(condition, type_)
@@ -104,7 +104,7 @@ def _attribute(name: str, where_: str, description: Description) -> QueryableAtt
     if found is None:
         raise ResourceError(
             f"{where_} of {description.resource.__qualname__}: {name!r} is no column of {description.name}."
-            f"{suggest(name, description.columns)}"
+            f"{suggest_all(name, description.columns)}"
         )
     return found
 

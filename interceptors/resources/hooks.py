@@ -8,15 +8,16 @@ from typing import Any, final
 
 from starlette.concurrency import run_in_threadpool
 
+from interceptors.describing import location, name_of
 from interceptors.injection import Getter, Injector, Pending, settle
-from interceptors.kinds import is_async, location, name_of
+from interceptors.kinds import is_async
 from interceptors.metadata import metadata_of
-from interceptors.plan import is_generator
 from interceptors.resources.context import ResourceContext
 from interceptors.resources.description import snake_case
-from interceptors.resources.errors import HookParameterError, InvalidHookError, UnknownHookError, suggest
+from interceptors.resources.errors import HookParameterError, InvalidHookError, UnknownHookError, suggest_all
 from interceptors.resources.names import COMMON, NAMES, SPECIAL
 from interceptors.signatures import TargetSignature, read_function
+from interceptors.target import is_generator
 
 __all__ = ["Hook", "check_function", "check_hook", "point_of", "read_parameters"]
 
@@ -53,7 +54,7 @@ def point_of(name: str, place: str) -> str:
     """The point that a hook's name stands for: `onBeforeInsert` gives `before_insert`. Raises UnknownHookError."""
     snake = snake_case(name)
     if snake not in NAMES:
-        raise UnknownHookError(f"{place}: there is no hook or event {name!r}.{suggest(snake, NAMES)}", name, NAMES)
+        raise UnknownHookError(f"{place}: there is no hook or event {name!r}.{suggest_all(snake, NAMES)}", name, NAMES)
     return snake.removeprefix("on_")
 
 
@@ -97,7 +98,7 @@ def read_parameters(function: Callable[..., Any], name: str, allowed: Iterable[s
         if snake_case(parameter.name) not in known:
             raise HookParameterError(
                 f"The {what} {name_of(function)} ({location(function)}) asks for {parameter.name!r}, which {name} is not "
-                f"given.{suggest(snake_case(parameter.name), known)}",
+                f"given.{suggest_all(snake_case(parameter.name), known)}",
                 function,
                 parameter.name,
             )

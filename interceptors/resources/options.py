@@ -2,16 +2,16 @@
 
 import inspect
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
 from fastapi import params
 from pydantic import BaseModel
 
-from interceptors.kinds import is_async, location
+from interceptors.describing import location, near_miss
+from interceptors.kinds import is_async
 from interceptors.resources.description import Description, is_model, kebab_case, plural
-from interceptors.resources.errors import ResourceError, suggest
+from interceptors.resources.errors import ResourceError, suggest_all
 from interceptors.resources.names import Handler
 from interceptors.resources.resource import Resource
 
@@ -41,10 +41,10 @@ def _check_spelling(resource: type[Resource]) -> None:
         value = inspect.getattr_static(resource, name)
         if name.startswith("_") or hasattr(Resource, name) or name in options or inspect.isfunction(value):
             continue
-        if get_close_matches(name, options, n=1, cutoff=0.8):
+        if near_miss(name, options):
             raise ResourceError(
                 f"{resource.__qualname__} ({location(resource)}) has {name!r}, which is no option."
-                f"{suggest(name, options)} What is not meant as one begins with an underscore."
+                f"{suggest_all(name, options)} What is not meant as one begins with an underscore."
             )
 
 
@@ -118,7 +118,7 @@ def _handler(description: Description, option: str, given: Any) -> Handler:
     try:
         return Handler(given)
     except ValueError:
-        raise ResourceError(f"{description.place(option)} names {given!r}.{suggest(str(given), Handler)}") from None
+        raise ResourceError(f"{description.place(option)} names {given!r}.{suggest_all(str(given), Handler)}") from None
 
 
 def _serializer(description: Description) -> Any:

@@ -10,10 +10,10 @@ from sqlalchemy.orm import Mapper, RelationshipProperty
 from sqlalchemy.orm.exc import UnmappedColumnError
 from sqlalchemy.sql import operators
 
-from interceptors.kinds import location
+from interceptors.describing import location
 from interceptors.resources.conditions import With
 from interceptors.resources.description import Description, Relation
-from interceptors.resources.errors import ApiError, ResourceError, suggest
+from interceptors.resources.errors import ApiError, ResourceError, suggest_all
 
 __all__ = ["check_relation", "load_relations"]
 
@@ -61,7 +61,7 @@ class _Loader:
             if relation is None:
                 raise ResourceError(
                     f"{wanted!r} of {description.resource.__qualname__}: {wanted.name!r} is not one of its `relations`."
-                    f"{suggest(wanted.name, description.relations)}"
+                    f"{suggest_all(wanted.name, description.relations)}"
                 )
             await self.load(relation.target, await self.related(relation, rows), wanted.with_)
 

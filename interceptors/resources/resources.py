@@ -20,7 +20,7 @@ from interceptors.resources.discovery import find_modules, functions_in
 from interceptors.resources.documentation import document, operation_id
 from interceptors.resources.emissions import Emission, Facts, check_event, event_handler
 from interceptors.resources.endpoints import ResourceRoute, resource_endpoint
-from interceptors.resources.errors import ResourceError, UnknownModelError, suggest
+from interceptors.resources.errors import ResourceError, UnknownModelError, suggest_all
 from interceptors.resources.hooks import Hook, check_function, check_hook, point_of
 from interceptors.resources.names import Handler
 from interceptors.resources.operations import Operation
@@ -228,7 +228,7 @@ class Resources:
             if model not in models:
                 raise UnknownModelError(
                     f"{module.__file__} is called after {model!r}, but no resource has such a model."
-                    f"{suggest(model, models)}",
+                    f"{suggest_all(model, models)}",
                     model,
                 )
 

@@ -11,7 +11,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from interceptors.resources.description import Description
-from interceptors.resources.errors import ResourceError, suggest
+from interceptors.resources.errors import ResourceError, suggest_all
 
 __all__ = ["assign", "count", "fetch", "make", "reload", "rows", "still_matching"]
 
@@ -86,7 +86,7 @@ def _check_names(description: Description, values: Mapping[str, Any]) -> None:
         if name not in description.writable:
             raise ResourceError(
                 f"`form_data` has {name!r}, which is no column of {description.name}; a before hook has to take it out."
-                f"{suggest(str(name), sorted(description.writable))}"
+                f"{suggest_all(str(name), sorted(description.writable))}"
             )
 
 

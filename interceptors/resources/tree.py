@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from interceptors.kinds import location
+from interceptors.describing import location
 from interceptors.resources.description import Description, Relation, kebab_case, snake_case
-from interceptors.resources.errors import ResourceError, suggest
+from interceptors.resources.errors import ResourceError, suggest_all
 from interceptors.resources.operations import Parent
 from interceptors.resources.options import path_of
 from interceptors.resources.relations import check_relation
@@ -116,6 +116,6 @@ def _target(descriptions: Mapping[type, Description], owner: Description, name: 
         known = [each.__name__ for each in descriptions]
         raise ResourceError(
             f"{owner.place(option)} names {name!r}, but no resource has its model {model.__name__} "
-            f"({location(model)}): resources.add({model.__name__}Resource).{suggest(model.__name__, known)}"
+            f"({location(model)}): resources.add({model.__name__}Resource).{suggest_all(model.__name__, known)}"
         )
     return found

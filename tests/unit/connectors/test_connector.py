@@ -11,6 +11,7 @@ import pytest
 from dependency_injector import providers
 
 from interceptors import Chain, compose
+from interceptors.completion import replaced
 from interceptors.connectors import Connector, ConnectorContext, Event
 from interceptors.errors import (
     ForgottenNextError,
@@ -19,7 +20,6 @@ from interceptors.errors import (
     InvalidInterceptorError,
     UnknownHookError,
 )
-from interceptors.hooks import replaced
 from tests.unit.connectors.support import EVENTS, Boom, Ctx, connector, echo, fail
 from tests.unit.helpers import on_both_backends, passing, recording
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from interceptors import InvocationContext
+from interceptors.completion import HookRun, Signal, make_hook
 from interceptors.errors import DoubleCompletionWarning, IgnoredAssignmentWarning
-from interceptors.hooks import HookRun, Signal, make_hook
 from interceptors.remoting import RemotingContext, remote_method
 from interceptors.remoting.context import RemoteArguments
 from interceptors.remoting.methods import method_of

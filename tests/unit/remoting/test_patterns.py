@@ -2,8 +2,8 @@
 
 import pytest
 
+from interceptors.describing import check_name
 from interceptors.errors import InvalidPatternError
-from interceptors.kinds import check_name
 from interceptors.remoting.patterns import Pattern
 
 NAMES = ["login", "User.find", "User.prototype.save", "Order.find", "Order.prototype.save"]

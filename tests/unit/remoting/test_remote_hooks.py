@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from interceptors import InterceptorRegistry, InvocationSource
+from interceptors.completion import Signal
 from interceptors.errors import InvalidHookError, InvalidPatternError
-from interceptors.hooks import Signal
 from interceptors.remoting import RemoteHooks
 from interceptors.remoting.remote_hooks import ModelHooks
 from interceptors.testing import make_context, run_interceptor

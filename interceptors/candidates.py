@@ -7,7 +7,8 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from interceptors.kinds import InterceptorOrKey, file_and_line, identity, location, name_of
+from interceptors.describing import file_and_line, location, name_of
+from interceptors.kinds import InterceptorOrKey, identity
 from interceptors.metadata import Metadata, class_levels, metadata_of, method_levels
 
 __all__ = ["Candidate", "Explanation", "GlobalEntry", "Resolve", "find_candidates"]

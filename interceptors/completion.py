@@ -15,8 +15,8 @@ from typing import Any, Literal, final
 
 import anyio
 
+from interceptors.describing import file_and_line, location, name_of
 from interceptors.errors import DoubleCompletionWarning, ForgottenNextError, HookError, InvalidHookError
-from interceptors.kinds import file_and_line, location, name_of
 
 __all__ = ["Hook", "HookRun", "Signal", "as_exception", "check_timeout", "make_hook", "replaced", "run_in_turn"]
 

@@ -11,8 +11,8 @@ from typing import Any
 import anyio
 import pytest
 
+from interceptors.completion import Hook, HookRun, Signal, as_exception, check_timeout, make_hook, replaced, run_in_turn
 from interceptors.errors import DoubleCompletionWarning, ForgottenNextError, HookError, InvalidHookError
-from interceptors.hooks import Hook, HookRun, Signal, as_exception, check_timeout, make_hook, replaced, run_in_turn
 from tests.unit.helpers import on_both_backends, place
 from tests.unit.remoting.support import texts, warned
 

@@ -1,0 +1,86 @@
+"""How messages speak of things: their names, where they are written, and what was perhaps meant."""
+
+import inspect
+from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher, get_close_matches
+from functools import partial
+from types import MethodType
+from typing import Any
+
+from dependency_injector import providers
+
+__all__ = ["check_name", "file_and_line", "function_behind", "location", "name_of", "near_miss", "nearest", "suggest"]
+
+
+def nearest(name: str, known: Iterable[str], likeness: float = 0.5) -> Sequence[str]:
+    """Up to three known names that look like `name`, the likeliest first, whatever their case."""
+    by_folded = {each.casefold(): each for each in sorted(set(known), reverse=True)}
+    return [by_folded[found] for found in get_close_matches(name.casefold(), by_folded, n=3, cutoff=likeness)]
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """` Did you mean 'a' or 'b'?` for the end of a message; empty if nothing looks alike."""
+    found = nearest(name, known)
+    return f" Did you mean {' or '.join(map(repr, found))}?" if found else ""
+
+
+def near_miss(name: str, known: Iterable[str]) -> str | None:
+    """The known name that `name` is a slip of the pen for, if it is so near that nothing else can have been meant."""
+    found = [each for each in nearest(name, known) if each != name]
+    folded = name.casefold()
+    return next((each for each in found if SequenceMatcher(None, folded, each.casefold()).ratio() >= _SLIP), None)
+
+
+_SLIP = 0.8  # of difflib: the share of the letters that are the same, in the same order
+
+
+def function_behind(thing: Any) -> Any:
+    """The function of a static, class or bound method, of a property or a partial; anything else as it is."""
+    for attribute in ("__func__", "fget", "func"):
+        if isinstance(thing, _WRAPPERS):
+            thing = getattr(thing, attribute, thing)
+    return thing
+
+
+_WRAPPERS: tuple[type, ...] = (staticmethod, classmethod, MethodType, property, partial)
+
+
+def name_of(thing: object) -> str:
+    """How messages call it: a qualified name without `<locals>`, the key itself, or the class of an object."""
+    if isinstance(thing, str):
+        return repr(thing)
+    thing = _provided(thing)
+    name = getattr(function_behind(thing), "__qualname__", None) or type(thing).__qualname__
+    return str(name).rpartition("<locals>.")[2]
+
+
+def _provided(thing: object) -> object:
+    """For a provider, the class or function that it provides, if it says so."""
+    return (getattr(thing, "provides", None) or thing) if isinstance(thing, providers.Provider) else thing
+
+
+def file_and_line(thing: object) -> tuple[str, int] | None:
+    """Where a function, a class or the class of an object is written. Reads source files: never do it per call."""
+    thing = function_behind(_provided(thing))
+    try:
+        code = getattr(inspect.unwrap(thing), "__code__", None) if callable(thing) else None
+        if code is not None:
+            return code.co_filename, code.co_firstlineno
+        owner = thing if isinstance(thing, type) else type(thing)
+        return str(inspect.getsourcefile(owner)), inspect.getsourcelines(owner)[1]
+    except (OSError, TypeError):
+        return None
+
+
+def check_name(name: str, what: str, *, segments: int | None = None) -> None:
+    """Names of models and methods have segments joined by dots, not empty and without `*`. Raises ValueError."""
+    parts = name.split(".")
+    if "" in parts or "*" in name or (segments is not None and len(parts) != segments):
+        form = "one segment" if segments == 1 else "segments joined by dots"
+        raise ValueError(f"{name!r} is no name of a {what}: write {form}, not empty and without `*`.")
+
+
+def location(thing: object) -> str:
+    """`file:line` for messages."""
+    place = file_and_line(thing)
+    return f"{place[0]}:{place[1]}" if place else "no source file"
