@@ -18,7 +18,8 @@
     |- ForgottenNextError (TimeoutError)        a hook with `next` never called it
     |- UnknownHookError (LookupError)           an event or hook of a name that does not exist
     |- AlreadyHookedError (RuntimeError)        an engine or client has a connector already
-    `- MissingExtraError (ImportError)          an optional library is not installed
+    |- MissingExtraError (ImportError)          an optional library is not installed
+    `- IncompatibleLibraryError (RuntimeError)  a version of another library that works differently inside
 
     InterceptorWarning (UserWarning)
     |- ForgottenReturnWarning                   a layer lost the result of the layer inside
@@ -43,6 +44,7 @@ __all__ = [
     "GroupOrderError",
     "HookError",
     "IgnoredAssignmentWarning",
+    "IncompatibleLibraryError",
     "InjectionError",
     "InterceptorError",
     "InterceptorWarning",
@@ -202,6 +204,20 @@ class MissingExtraError(InterceptorError, ImportError):
     def __init__(self, module: str, extra: str) -> None:
         super().__init__(f"{module} needs more libraries: pip install 'interceptors[{extra}]'")
         self.extra = extra
+
+
+class IncompatibleLibraryError(InterceptorError, RuntimeError):
+    """The installed `version` of `library` has no `name` as we know it, and we have nothing else to go by."""
+
+    def __init__(self, library: str, version: str, name: str, purpose: str) -> None:
+        super().__init__(
+            f"{library} {version} has no `{name}` as interceptors knows it, which is needed to {purpose}. Install a version "
+            f"of {library} that this release of interceptors was tried with, or a newer interceptors: "
+            f"pip install --upgrade interceptors {library}"
+        )
+        self.library = library
+        self.version = version
+        self.name = name
 
 
 class InterceptorWarning(UserWarning):

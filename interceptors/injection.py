@@ -10,13 +10,14 @@ from functools import partial
 from inspect import Parameter
 from typing import Any, TypeAlias
 
-from dependency_injector import containers, providers, wiring
+from dependency_injector import containers, providers
 
 from interceptors.context import MISSING, InvocationContext, running
 from interceptors.describing import location
 from interceptors.errors import InjectionError, UnknownKeyError
 from interceptors.kinds import is_provider
 from interceptors.signatures import InjectedParameter, SpecialType, read_constructor
+from interceptors.undocumented import ProvidersMap, key_of, modified
 
 __all__ = ["Getter", "Injector", "InvocationBindings", "Pending", "settle"]
 
@@ -81,7 +82,7 @@ class Injector:
         self.container = container
         self._current_user = current_user
         self._constructors: dict[type, tuple[Getter, bool]] = {}
-        self._map: Any = None if container is None else wiring.ProvidersMap(container)
+        self._map: Any = None if container is None else ProvidersMap(container)
 
     # -- keys ----------------------------------------------------------------------------------------------------------
 
@@ -189,24 +190,22 @@ class Injector:
                 name,
             )
         call = kind == "Provide"
-        target = marker.provider
+        target = key_of(marker)
         if isinstance(target, str):
-            return self._from_key(target, marker.modifier, owner, name, call=call)
+            return self._from_key(target, marker, owner, name, call=call)
         if not isinstance(target, providers.Provider):
             raise InjectionError(
                 f"The parameter {name!r} of {owner} ({location(where)}) is marked {marker!r}, which names no provider.",
                 owner,
                 name,
             )
-        provider = self.own(target)
-        if marker.modifier is not None:
-            provider = marker.modifier.modify(provider, providers_map=self._map)
+        provider = modified(marker, self.own(target), self._map)
         return self.from_provider(provider) if call else lambda ctx: provider
 
-    def _from_key(self, key: str, modifier: Any, owner: str, parameter: str, *, call: bool) -> Getter:
+    def _from_key(self, key: str, marker: Any, owner: str, parameter: str, *, call: bool) -> Getter:
         provider = _BINDINGS.get(key) or self.provider(key)
-        if provider is not None and modifier is not None:
-            provider = modifier.modify(provider, providers_map=self._map)
+        if provider is not None:
+            provider = modified(marker, provider, self._map)
         provided: Getter | None = None
         if provider is not None:
             provided = self.from_provider(provider) if call else lambda _: provider

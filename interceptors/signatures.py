@@ -13,6 +13,8 @@ from inspect import Parameter
 from types import UnionType
 from typing import Annotated, Any, ForwardRef, Union, get_args, get_origin
 
+from interceptors.undocumented import is_marker
+
 __all__ = ["InjectedParameter", "SpecialType", "TargetSignature", "read_constructor", "read_function", "split"]
 
 
@@ -139,20 +141,16 @@ def _evaluate(annotation: Any, namespace: dict[str, Any]) -> tuple[Any, bool]:
 
 def _marker_of(default: Any, annotation: Any) -> Any:
     """The dependency-injector marker in the default or the annotation, or the special type; None for a visible one."""
-    if _is_marker(default):
+    if is_marker(default):
         return default
     for part in _parts(annotation):
-        if _is_marker(part):
+        if is_marker(part):
             return part
     for part in _parts(annotation):
         special = _special_type(part)
         if special is not None:
             return special
     return None
-
-
-def _is_marker(candidate: object) -> bool:
-    return getattr(type(candidate), "__IS_MARKER__", False) is True
 
 
 def _parts(annotation: Any) -> Iterator[Any]:
