@@ -10,10 +10,10 @@
 import sys
 from typing import Any, TypeAlias
 
-from interceptors.connectors._rest_exchange import close, closing, delivered, outgoing
-from interceptors.connectors._rest_messages import RESTRequest, RESTResponse
 from interceptors.connectors.connector import Connector
 from interceptors.connectors.context import ConnectorContext
+from interceptors.connectors.rest.exchange import close, closing, delivered, outgoing
+from interceptors.connectors.rest.messages import RESTRequest, RESTResponse
 from interceptors.errors import AlreadyHookedError
 
 __all__ = ["RESTConnector", "RESTContext", "RESTRequest", "RESTResponse"]

@@ -14,11 +14,11 @@ from interceptors.errors import AlreadyHookedError, MissingExtraError
 try:
     from pymongo import AsyncMongoClient
 
-    from interceptors.connectors._mongo_call import Call
-    from interceptors.connectors._mongo_client import HookedClient, hook
-    from interceptors.connectors._mongo_cursors import as_cursor
-    from interceptors.connectors._mongo_methods import WITH_CURSOR
-    from interceptors.connectors._mongo_request import MongoRequest
+    from interceptors.connectors.mongo.call import Call
+    from interceptors.connectors.mongo.client import HookedClient, hook
+    from interceptors.connectors.mongo.cursors import as_cursor
+    from interceptors.connectors.mongo.methods import WITH_CURSOR
+    from interceptors.connectors.mongo.request import MongoRequest
 except ImportError as error:
     raise MissingExtraError("interceptors.connectors.pymongo", "pymongo") from error
 

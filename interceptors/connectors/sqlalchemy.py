@@ -17,8 +17,8 @@ try:
     from sqlalchemy.ext.asyncio import AsyncEngine
     from sqlalchemy.util import await_
 
-    from interceptors.connectors._sql_results import SQLRequest, SQLResult, as_result, taken_over
-    from interceptors.connectors._sql_statement import Failed, Statement
+    from interceptors.connectors.sql.results import SQLRequest, SQLResult, as_result, taken_over
+    from interceptors.connectors.sql.statement import Failed, Statement
 except ImportError as error:
     raise MissingExtraError("interceptors.connectors.sqlalchemy", "sqlalchemy") from error
 

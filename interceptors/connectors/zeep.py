@@ -25,9 +25,9 @@ from urllib.request import url2pathname
 
 from anyio import CancelScope, from_thread, to_thread
 
-from interceptors.connectors._copies import own, own_items
 from interceptors.connectors.connector import Connector
 from interceptors.connectors.context import ConnectorContext
+from interceptors.connectors.copies import own, own_items
 from interceptors.errors import AlreadyHookedError, MissingExtraError
 
 try:

@@ -86,7 +86,7 @@ async def test_the_clients_default_encoding_counts(library: Any, url: str) -> No
 
 async def test_a_response_that_nobody_read_is_not_parsed(client: Any, monkeypatch: Any) -> None:
     after(client, lambda ctx: None)
-    monkeypatch.setattr("interceptors.connectors._rest_bodies.json", None)
+    monkeypatch.setattr("interceptors.connectors.rest.bodies.json", None)
     assert (await get(client, {"a": 1})).json() == {"a": 1}
 
 

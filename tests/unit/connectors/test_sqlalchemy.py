@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from interceptors.connectors import Connector
-from interceptors.connectors._sql_results import as_result, kind_of, own
+from interceptors.connectors.sql.results import as_result, kind_of, own
 from interceptors.connectors.sqlalchemy import SQLConnector, SQLContext, SQLRequest, SQLResult
 from interceptors.errors import AlreadyHookedError, MissingExtraError
 
@@ -42,7 +42,7 @@ def test_one_connector_for_an_engine(engine: AsyncEngine) -> None:
 
 
 def test_without_sqlalchemy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("interceptors.connectors.sqlalchemy", "interceptors.connectors._sql_statement"):
+    for name in ("interceptors.connectors.sqlalchemy", "interceptors.connectors.sql.statement"):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "sqlalchemy", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'interceptors\[sqlalchemy\]'"):

@@ -10,12 +10,12 @@ from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.asynchronous.database import AsyncDatabase
 
 from interceptors.arguments import Arguments
-from interceptors.connectors._mongo_copies import own_arguments, own_value
-from interceptors.connectors._mongo_methods import WITH_CURSOR, given_in
-from interceptors.connectors._mongo_request import MongoRequest
+from interceptors.connectors.mongo.copies import own_arguments, own_value
+from interceptors.connectors.mongo.methods import WITH_CURSOR, given_in
+from interceptors.connectors.mongo.request import MongoRequest
 
 if TYPE_CHECKING:
-    from interceptors.connectors._mongo_client import HookedCollection, HookedDatabase
+    from interceptors.connectors.mongo.client import HookedCollection, HookedDatabase
 
 __all__ = ["Call", "Cursor", "replay"]
 

@@ -5,7 +5,7 @@ What a message was read from, its headers and its URL are objects of the client'
 
 from typing import TYPE_CHECKING, Any, final
 
-from interceptors.connectors._rest_bodies import decoded, encoded, frozen
+from interceptors.connectors.rest.bodies import decoded, encoded, frozen
 
 if TYPE_CHECKING:
     from interceptors.connectors.httpx import RESTConnector

@@ -15,7 +15,7 @@ from sqlalchemy.engine.interfaces import ExecuteStyle
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.util import greenlet_spawn, is_exit_exception
 
-from interceptors.connectors._sql_results import Kind, SQLRequest, SQLResult, kind_of, own
+from interceptors.connectors.sql.results import Kind, SQLRequest, SQLResult, kind_of, own
 
 __all__ = ["Failed", "Statement"]
 

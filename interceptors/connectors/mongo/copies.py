@@ -7,7 +7,7 @@ from typing import Any
 from pymongo import InsertOne
 
 from interceptors.arguments import Arguments
-from interceptors.connectors._copies import own, own_items
+from interceptors.connectors.copies import own, own_items
 
 __all__ = ["own_arguments", "own_value"]
 

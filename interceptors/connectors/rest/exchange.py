@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from typing import Any
 
-from interceptors.connectors._rest_messages import RESTRequest, RESTResponse
+from interceptors.connectors.rest.messages import RESTRequest, RESTResponse
 
 __all__ = ["close", "closing", "delivered", "outgoing"]
 

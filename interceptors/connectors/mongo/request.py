@@ -3,7 +3,7 @@
 from typing import Any, cast, final
 
 from interceptors.arguments import Arguments
-from interceptors.connectors._mongo_methods import SPECS, bound, given_in
+from interceptors.connectors.mongo.methods import SPECS, bound, given_in
 from interceptors.errors import UnknownHookError
 
 __all__ = ["MongoRequest"]

@@ -16,12 +16,12 @@ from pymongo.asynchronous.command_cursor import AsyncCommandCursor
 from pymongo.asynchronous.cursor import AsyncCursor, AsyncRawBatchCursor
 from pymongo.errors import InvalidOperation
 
-from interceptors.connectors._mongo_call import Call, Cursor, replay
-from interceptors.connectors._mongo_copies import own_arguments
-from interceptors.connectors._mongo_methods import SPECS, given_in, with_filter
+from interceptors.connectors.mongo.call import Call, Cursor, replay
+from interceptors.connectors.mongo.copies import own_arguments
+from interceptors.connectors.mongo.methods import SPECS, given_in, with_filter
 
 if TYPE_CHECKING:
-    from interceptors.connectors._mongo_client import HookedCollection
+    from interceptors.connectors.mongo.client import HookedCollection
 
 __all__ = ["HookedCursor", "HookedRawBatchCursor", "as_cursor"]
 

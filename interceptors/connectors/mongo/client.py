@@ -14,9 +14,9 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.cursor import AsyncCursor, AsyncRawBatchCursor
 from pymongo.asynchronous.database import AsyncDatabase
 
-from interceptors.connectors._mongo_call import Call
-from interceptors.connectors._mongo_cursors import HookedCursor, HookedRawBatchCursor, as_cursor
-from interceptors.connectors._mongo_methods import CALLS, SPECS, WITH_CURSOR, with_filter
+from interceptors.connectors.mongo.call import Call
+from interceptors.connectors.mongo.cursors import HookedCursor, HookedRawBatchCursor, as_cursor
+from interceptors.connectors.mongo.methods import CALLS, SPECS, WITH_CURSOR, with_filter
 
 if TYPE_CHECKING:
     from interceptors.connectors.pymongo import MongoConnector

@@ -1,0 +1,1 @@
+"""What `interceptors.connectors.pymongo` is made of."""

@@ -1,0 +1,1 @@
+"""What `interceptors.connectors.httpx` is made of."""

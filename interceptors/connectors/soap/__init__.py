@@ -1,0 +1,1 @@
+"""What `interceptors.connectors.zeep` is made of."""

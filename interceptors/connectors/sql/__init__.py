@@ -1,0 +1,1 @@
+"""What `interceptors.connectors.sqlalchemy` is made of."""
