@@ -5,13 +5,17 @@ One list of candidates says both what runs and, for `explain`, why the others do
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
+from interceptors.chain import Chain
 from interceptors.describing import file_and_line, location, name_of
+from interceptors.errors import InvalidInterceptorError
 from interceptors.kinds import InterceptorOrKey, identity
-from interceptors.metadata import Metadata, class_levels, metadata_of, method_levels
+from interceptors.metadata import Metadata
+from interceptors.target import Target
 
-__all__ = ["Candidate", "Explanation", "GlobalEntry", "Resolve", "find_candidates"]
+__all__ = ["Candidate", "Explanation", "GlobalEntry", "Part", "Resolve", "find_candidates", "make_part"]
 
 Resolve = Callable[[InterceptorOrKey, Callable[[], str]], Any]
 """Turns a key or provider into what it stands for; the second argument says, on demand, who asks."""
@@ -33,8 +37,37 @@ class GlobalEntry:
         return self.source is None or source_type is None or source_type in self.source
 
 
+class _Declared:
+    """How an interceptor is shown."""
+
+    __slots__ = ()
+    interceptor: Any
+
+    @property
+    def name(self) -> str:
+        """Its qualified name; for a provider, that of the class or function it provides."""
+        return name_of(self.interceptor)
+
+    @property
+    def file_and_line(self) -> tuple[str, int] | None:
+        """Where it is written, if that is known."""
+        return file_and_line(self.interceptor)
+
+
 @dataclass(slots=True)
-class Candidate:
+class Part(_Declared):
+    """An interceptor in a `Chain`, its key resolved."""
+
+    key: str | None
+    """The key it was declared by."""
+    interceptor: Any
+    """What the key is bound to, or the interceptor itself."""
+    parts: "tuple[Part, ...]" = ()
+    """What a `Chain` is made of, outermost first."""
+
+
+@dataclass(slots=True)
+class Candidate(_Declared):
     """An interceptor that was declared for a method, in the order outermost first."""
 
     level: str
@@ -47,22 +80,16 @@ class Candidate:
     """What the key is bound to, or the interceptor itself."""
     reason: str | None = None
     """Why it does not run; None if it runs."""
+    sources: tuple[str, ...] | None = None
+    """The source types that a global is limited to."""
+    parts: tuple[Part, ...] = ()
+    """What a `Chain` is made of, outermost first."""
     identity: Hashable = field(default=None, repr=False)
 
     @property
     def runs(self) -> bool:
         """Is it in the chain?"""
         return self.reason is None
-
-    @property
-    def name(self) -> str:
-        """Its qualified name; for a provider, that of the class or function it provides."""
-        return name_of(self.interceptor)
-
-    @property
-    def file_and_line(self) -> tuple[str, int] | None:
-        """Where it is written, if that is known."""
-        return file_and_line(self.interceptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,29 +124,40 @@ class Explanation:
 
 
 def find_candidates(
-    globals_: Iterable[GlobalEntry],
-    owner: type | None,
-    name: str,
-    function: Any,
-    source_type: str | None,
-    resolve: Resolve,
+    globals_: Iterable[GlobalEntry], target: Target, source_type: str | None, resolve: Resolve
 ) -> list[Candidate]:
-    """Every interceptor declared for a method of `owner`, or for a function (`owner` is None)."""
+    """Every interceptor declared for a target."""
     found: list[Candidate] = []
     for entry in globals_:
         candidate = _candidate("global", entry.interceptor, lambda: "a global interceptor", resolve)
-        candidate.group, candidate.key = entry.group, entry.key or candidate.key
+        candidate.group, candidate.key, candidate.sources = entry.group, entry.key or candidate.key, entry.source
         if not entry.applies_to(source_type):
             candidate.reason = f"source: only {', '.join(entry.source or ())}"
         elif any(other.runs and other.identity == candidate.identity for other in found):
             candidate.reason = "registered twice: the first one runs"
         found.append(candidate)
-    if owner is None:
-        _add_level(found, "method", [(function, metadata_of(function))], resolve)
-    else:
-        _add_level(found, "class", class_levels(owner), resolve)
-        _add_level(found, "method", ((vars(c)[name], m) for c, m in method_levels(owner, name)), resolve)
+    for level, records in groupby(target.levels, key=lambda record: record[0]):
+        _add_level(found, level, ((holder, metadata) for _, holder, metadata in records), resolve)
     return found
+
+
+def make_part(
+    declared: InterceptorOrKey, asked_by: Callable[[], str], resolve: Resolve, within: tuple[Hashable, ...] = ()
+) -> Part:
+    """Resolve an interceptor and, of a `Chain`, everything in it.
+
+    Raises UnknownKeyError, and InvalidInterceptorError for a chain that contains itself, by a key.
+    """
+    interceptor = resolve(declared, asked_by)
+    part = Part(declared if isinstance(declared, str) else None, interceptor)
+    if isinstance(interceptor, Chain):
+        if identity(interceptor) in within:
+            raise InvalidInterceptorError(f"{interceptor!r} contains itself, by a key.", interceptor)
+        inside = (*within, identity(interceptor))
+        part.parts = tuple(
+            make_part(each, lambda: repr(interceptor), resolve, inside) for each in interceptor.interceptors
+        )
+    return part
 
 
 def _add_level(found: list[Candidate], level: str, records: Iterable[tuple[Any, Metadata]], resolve: Resolve) -> None:
@@ -184,6 +222,6 @@ def _leave_out(candidates: Iterable[Candidate], when: Callable[[Candidate], bool
 
 
 def _candidate(level: str, declared: InterceptorOrKey, asked_by: Callable[[], str], resolve: Resolve) -> Candidate:
-    interceptor = resolve(declared, asked_by)
-    key = declared if isinstance(declared, str) else None
-    return Candidate(level, None, key, interceptor, identity=identity(interceptor))
+    part = make_part(declared, asked_by, resolve)
+    same = identity(part.interceptor)
+    return Candidate(level, None, part.key, part.interceptor, parts=part.parts, identity=same)

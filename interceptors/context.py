@@ -1,31 +1,95 @@
 """The context of one invocation: what is called, by whom, with what; bindings of the invocation and of its request."""
 
-from collections.abc import Mapping, MutableMapping
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from inspect import Parameter
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, final
 
 import anyio
 
 from interceptors.arguments import Arguments
 from interceptors.errors import OutsideInvocationError, UserNotResolvedError
 
-__all__ = ["MISSING", "InvocationContext", "InvocationPlan", "InvocationSource", "RequestState", "current", "running"]
+__all__ = [
+    "MISSING",
+    "InvocationContext",
+    "InvocationPlan",
+    "InvocationSource",
+    "RequestState",
+    "Running",
+    "current",
+    "innermost",
+    "running",
+]
 
 MISSING: Any = object()
 """Stands for "not there" where None is a value."""
 
 _SCOPE_KEY = "interceptors"
 
-current: ContextVar["InvocationContext"] = ContextVar("interceptors.current")
-"""The innermost invocation that runs in this task, or in the task that started it."""
+
+@final
+class Running:
+    """An invocation while it runs. `current` holds this and not the context, and it is emptied at the end.
+
+    So a contextvars context that somebody keeps (a copy, a task, a timer) keeps no request alive, and a task that
+    outlives the request in which it was started belongs to none.
+
+    >>> with Running(ctx):
+    ...     ...  # what is called here belongs to the invocation
+    """
+
+    __slots__ = ("_token", "ctx", "outer")
+
+    ctx: "InvocationContext | None"
+    """None when it has ended."""
+    outer: "Running | None"
+    """The one it was started in; while that one runs, what this one has left behind belongs to the same request."""
+
+    def __init__(self, ctx: "InvocationContext") -> None:
+        self.ctx = ctx
+        self.outer = current.get(None)
+
+    def __enter__(self) -> None:
+        self._token = current.set(self)
+
+    def __exit__(self, *_: object) -> None:
+        self.ctx = None
+        leave(self._token)
+
+    async def __aenter__(self) -> None:
+        self.__enter__()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.__exit__()
+
+
+current: ContextVar[Running] = ContextVar("interceptors.current")
+"""The innermost invocation of this task, or of the task that started it. Set here and by `interceptors.entry` only."""
+
+
+def leave(token: Token[Running]) -> None:
+    """Put `current` back to what it was."""
+    with suppress(ValueError):  # a coroutine that is closed in another context has nothing to put back there
+        current.reset(token)
+
+
+def innermost() -> "InvocationContext | None":
+    """The innermost invocation that runs here; None outside."""
+    cell = current.get(None)
+    while cell is not None:
+        if cell.ctx is not None:
+            return cell.ctx
+        cell = cell.outer
+    return None
 
 
 def running() -> "InvocationContext":
-    """The current invocation, or an OutsideInvocationError."""
-    ctx = current.get(None)
+    """The innermost invocation that runs here, or an OutsideInvocationError."""
+    ctx = innermost()
     if ctx is None:
         raise OutsideInvocationError(
             "No invocation runs here. The request, the response, the current user and the context exist while a chain "
@@ -74,6 +138,8 @@ def _is_mapping(scope: object) -> bool:
 class InvocationPlan(Protocol):
     """What a context asks of the plan that it was made by."""
 
+    @property
+    def run(self) -> Callable[[Any], Awaitable[Any]]: ...
     def arguments(self, ctx: "InvocationContext", /) -> Arguments: ...
     def early_target(self, ctx: "InvocationContext", /) -> Any: ...
     async def get(self, ctx: "InvocationContext", key: str, default: Any, /) -> Any: ...
@@ -98,6 +164,9 @@ class InvocationContext:
     """For people: `OrderController.show`."""
     annotations: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """What `@annotate` said about the method, its class and their bases; read-only."""
+
+    belongs_to_request: ClassVar[bool] = True
+    """Does an invocation that is started while another runs belong to the same request?"""
 
     _plan: ClassVar[InvocationPlan]
     _root: "InvocationContext | None" = None  # the outermost invocation of the request, None if it is this one

@@ -1,9 +1,10 @@
 """What `InterceptorRegistry(debug=True)` watches for. Results are the same with and without it."""
 
 import warnings
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Any
 
+from interceptors.compiler import Observer
 from interceptors.describing import file_and_line, location, name_of
 from interceptors.errors import ForgottenReturnWarning
 from interceptors.kinds import InterceptorFunction, Next, identity
@@ -11,8 +12,8 @@ from interceptors.kinds import InterceptorFunction, Next, identity
 __all__ = ["warn_of_forgotten_return"]
 
 
-def warn_of_forgotten_return() -> Callable[[Any, InterceptorFunction], InterceptorFunction]:
-    """Report each interceptor once that returned `None` while the layer inside returned a value."""
+def warn_of_forgotten_return() -> Observer:
+    """An observer that reports each interceptor once that returned `None` while the layer inside returned a value."""
     reported: dict[Hashable, object] = {}  # with the object, as an id is free again when its object is gone
 
     def watch(interceptor: Any, function: InterceptorFunction) -> InterceptorFunction:
@@ -32,7 +33,7 @@ def warn_of_forgotten_return() -> Callable[[Any, InterceptorFunction], Intercept
 
         return run
 
-    return watch
+    return lambda target, source_type, layers: [watch(layer.part, layer.function) for layer in layers]
 
 
 def _warn(interceptor: Any, ctx: Any) -> None:

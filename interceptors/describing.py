@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher, get_close_matches
-from functools import partial
+from functools import partial, partialmethod
 from types import MethodType
 from typing import Any
 
@@ -35,14 +35,14 @@ _SLIP = 0.8  # of difflib: the share of the letters that are the same, in the sa
 
 
 def function_behind(thing: Any) -> Any:
-    """The function of a static, class or bound method, of a property or a partial; anything else as it is."""
+    """The function of a static, class or bound method, of a property, a partial or a partial method; else the thing."""
     for attribute in ("__func__", "fget", "func"):
         if isinstance(thing, _WRAPPERS):
             thing = getattr(thing, attribute, thing)
     return thing
 
 
-_WRAPPERS: tuple[type, ...] = (staticmethod, classmethod, MethodType, property, partial)
+_WRAPPERS: tuple[type, ...] = (staticmethod, classmethod, MethodType, property, partial, partialmethod)
 
 
 def name_of(thing: object) -> str:

@@ -17,6 +17,7 @@
     |- HookError (RuntimeError)                 a hook called `next` with something that is no exception
     |- ForgottenNextError (TimeoutError)        a hook with `next` never called it
     |- UnknownHookError (LookupError)           an event or hook of a name that does not exist
+    |- NothingReplacedError (LookupError)       a test overrides what is in no chain
     |- AlreadyHookedError (RuntimeError)        an engine or client has a connector already
     |- MissingExtraError (ImportError)          an optional library is not installed
     `- IncompatibleLibraryError (RuntimeError)  a version of another library that works differently inside
@@ -54,6 +55,7 @@ __all__ = [
     "InvalidPatternError",
     "InvalidTargetError",
     "MissingExtraError",
+    "NothingReplacedError",
     "OutsideInvocationError",
     "TargetNotBuiltError",
     "UnknownHookError",
@@ -196,6 +198,14 @@ class AlreadyHookedError(InterceptorError, RuntimeError):
     def __init__(self, message: str, client: object) -> None:
         super().__init__(message)
         self.client = client
+
+
+class NothingReplacedError(InterceptorError, LookupError):
+    """A test overrides or leaves out `name`, which is in no chain of the registry."""
+
+    def __init__(self, message: str, name: str) -> None:
+        super().__init__(message)
+        self.name = name
 
 
 class MissingExtraError(InterceptorError, ImportError):

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any
 
 from interceptors.describing import function_behind, location, name_of
@@ -12,7 +11,7 @@ from interceptors.kinds import InterceptorOrKey, is_function
 __all__ = [
     "GlobalOptions",
     "Metadata",
-    "annotations_of",
+    "changes",
     "class_levels",
     "metadata_of",
     "method_levels",
@@ -49,14 +48,23 @@ class Metadata:
 _EMPTY = Metadata()
 
 
+class _Changes:
+    """Counts what is recorded, anywhere: a chain that was compiled before may lack it, and is compiled again."""
+
+    count = 0
+
+
+changes = _Changes()
+
+
 def metadata_of(target: object) -> Metadata:
     """What was recorded on this very class or function; nothing is inherited."""
     found = getattr(function_behind(target), "__dict__", {}).get(_ATTRIBUTE, _EMPTY)
     return found if isinstance(found, Metadata) else _EMPTY
 
 
-def record(decorator: str, target: object, **changes: Any) -> None:
-    """Note `changes` on a class or function; the target stays the very object that it was.
+def record(decorator: str, target: object, **recorded: Any) -> None:
+    """Note what is `recorded` on a class or function; the target stays the very object that it was.
 
     Raises InvalidTargetError for what is neither, a property above all.
     """
@@ -68,7 +76,8 @@ def record(decorator: str, target: object, **changes: Any) -> None:
             f"Put it on a class, a method or a function.",
             target,
         )
-    setattr(holder, _ATTRIBUTE, replace(metadata_of(holder), **changes))
+    setattr(holder, _ATTRIBUTE, replace(metadata_of(holder), **recorded))
+    changes.count += 1
 
 
 def class_levels(owner: type) -> Iterator[tuple[type, Metadata]]:
@@ -85,15 +94,3 @@ def method_levels(owner: type, name: str) -> Iterator[tuple[type, Metadata]]:
         found = metadata_of(vars(cls).get(name))
         if found is not _EMPTY:
             yield cls, found
-
-
-def annotations_of(owner: type | None, name: str, function: object) -> Mapping[str, Any]:
-    """What `@annotate` said, read-only: method over class over base."""
-    merged: dict[str, Any] = {}
-    if owner is None:
-        merged.update(metadata_of(function).annotations)
-    else:
-        for levels in (class_levels(owner), method_levels(owner, name)):
-            for _, found in levels:
-                merged.update(found.annotations)
-    return MappingProxyType(merged)

@@ -8,32 +8,34 @@ from typing import Any, cast, final
 
 from interceptors.arguments import Arguments, ArgumentSpec
 from interceptors.chain import Step, fold
-from interceptors.context import InvocationContext
+from interceptors.context import InvocationContext, InvocationSource
 from interceptors.errors import TargetNotBuiltError
 from interceptors.injection import Getter, Injector, Pending, settle
 from interceptors.kinds import InterceptorFunction, is_async
-from interceptors.metadata import annotations_of
 from interceptors.target import Finish, Target
 
-__all__ = ["Plan", "plan_key"]
-
-
-def plan_key(target: object, method: str, source_type: str | None) -> tuple[Any, ...]:
-    """Under which key the plan of a call by name is kept: that of a class is not that of its instances."""
-    if isinstance(target, type):
-        return (type, target, method, source_type)
-    return (type(target), method, source_type)
+__all__ = ["Plan"]
 
 
 @final
 class Plan:
     """One chain, ready to run: `ctx = plan.context_class(); ...; await plan.run(ctx)`."""
 
-    __slots__ = ("_build", "_builds_freely", "_injector", "_target", "context_class", "run")
+    __slots__ = ("_build", "_builds_freely", "_injector", "_target", "context_class", "registered", "revision", "run")
 
-    def __init__(self, target: Target, layers: Iterable[InterceptorFunction], injector: Injector) -> None:
+    def __init__(
+        self,
+        target: Target,
+        layers: Iterable[InterceptorFunction],
+        injector: Injector,
+        source: InvocationSource | None = None,
+        registered: object = None,
+        revision: int = 0,
+    ) -> None:
         self._target = target
         self._injector = injector
+        self.registered = registered
+        self.revision = revision
         self._build, self._builds_freely = self._builder()
         self.run: Step = fold(layers, self._call())
         self.context_class: type[InvocationContext] = type(
@@ -42,7 +44,8 @@ class Plan:
             {
                 "__module__": target.context_class.__module__,
                 "_plan": self,
-                "annotations": annotations_of(target.owner, target.name, target.function),
+                "_source": source,
+                "annotations": target.annotations,
                 "method_name": target.name,
                 "target_class": target.owner,
                 "target_name": target.title,

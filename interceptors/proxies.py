@@ -4,12 +4,12 @@ import inspect
 from functools import wraps
 from typing import Any, Protocol, TypeVar, cast
 
-from interceptors.context import InvocationSource, current
+from interceptors.context import InvocationSource, Running, current, leave
 from interceptors.describing import function_behind, location
+from interceptors.entry import Entry
 from interceptors.errors import InvalidTargetError
 from interceptors.kinds import is_async
 from interceptors.metadata import method_levels
-from interceptors.plan import Plan, plan_key
 from interceptors.target import is_generator
 
 __all__ = ["is_proxy", "make_proxy"]
@@ -17,13 +17,12 @@ __all__ = ["is_proxy", "make_proxy"]
 T = TypeVar("T")
 
 
-class Planner(Protocol):
+class Registry(Protocol):
     """What a proxy asks of its registry."""
 
-    _plans: dict[Any, Plan]
-    _proxy_classes: dict[tuple[type, type], type]
+    proxy_classes: dict[tuple[type, type], type]
 
-    def _plan_of(self, target: Any, method: str, source_type: str | None) -> Plan: ...
+    def entry_of(self, target: Any, method: str, source: InvocationSource | None = None) -> Entry: ...
 
 
 _SOURCE = InvocationSource("proxy")
@@ -48,19 +47,19 @@ _NOT_FORWARDED = frozenset(
 )
 
 
-def make_proxy(registry: Planner, target: T) -> T:
+def make_proxy(registry: Registry, target: T) -> T:
     """A stand-in for `target`, of the same type to `isinstance` and to type checkers."""
     if is_proxy(target):
         return target
     owner = target if isinstance(target, type) else type(target)
     key = (owner, type(target))
-    proxy_class = registry._proxy_classes.get(key)
+    proxy_class = registry.proxy_classes.get(key)
     if proxy_class is None:
-        proxy_class = registry._proxy_classes[key] = _proxy_class(registry, target, owner, type(target))
+        proxy_class = registry.proxy_classes[key] = _proxy_class(registry, target, owner, type(target))
     return cast("T", proxy_class(target))
 
 
-def _proxy_class(registry: Planner, target: object, owner: type, seen_as: type) -> type:
+def _proxy_class(registry: Registry, target: object, owner: type, seen_as: type) -> type:
     namespace: dict[str, Any] = {
         "__slots__": ("_Proxy__target", "__weakref__"),
         "__class__": property(lambda _: seen_as),
@@ -70,7 +69,7 @@ def _proxy_class(registry: Planner, target: object, owner: type, seen_as: type) 
     for name in dir(owner):
         raw = inspect.getattr_static(owner, name)
         if not name.startswith("_") and _is_intercepted(owner, name, raw):
-            namespace[name] = _intercepted_method(registry, plan_key(target, name, _SOURCE.type), name, raw)
+            namespace[name] = _intercepted_method(registry, name, raw)
     # Python looks special methods up on the type, so the proxy's class has those that are not `object`'s.
     for name in dir(seen_as):
         raw = inspect.getattr_static(seen_as, name, None)
@@ -151,26 +150,21 @@ def _is_intercepted(owner: type, name: str, raw: Any) -> bool:
     return False
 
 
-def _intercepted_method(registry: Planner, key: tuple[Any, ...], name: str, raw: Any) -> Any:
-    plans = registry._plans
+def _intercepted_method(registry: Registry, name: str, raw: Any) -> Any:
+    entry_of = registry.entry_of
 
     async def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        # What `registry.invoke` does; awaiting that one would cost a second frame, at every resume, too.
+        # `interceptors.entry.run`, written out: awaiting that one would cost a second frame, at every resume, too.
         target = _target_of(self)
-        plan = plans.get(key) or registry._plan_of(target, name, _SOURCE.type)
-        ctx = plan.context_class()
+        ctx = entry_of(target, name, _SOURCE).context(args, kwargs)
         ctx._target = target
-        ctx._source = _SOURCE
-        ctx._positional = args
-        ctx._keywords = kwargs
-        outer = current.get(None)
-        if outer is not None:
-            ctx._root = outer._root or outer
-        token = current.set(ctx)
+        cell = Running(ctx)
+        token = current.set(cell)
         try:
-            return await plan.run(ctx)
+            return await ctx._plan.run(ctx)
         finally:
-            current.reset(token)
+            cell.ctx = None
+            leave(token)
 
     wraps(function_behind(raw))(method)
     if _is_static(raw):  # as a method of the proxy it has a `self`, which its signature must show

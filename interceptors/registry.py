@@ -1,31 +1,26 @@
 """The registry: what interceptors there are, and invoking methods through their chains."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Generator, Hashable, Iterable
+from contextlib import contextmanager
+from dataclasses import replace
+from threading import RLock
 from types import ModuleType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from dependency_injector import containers
 
-from interceptors.candidates import Candidate, Explanation, GlobalEntry, find_candidates
-from interceptors.chain import Chain
-from interceptors.context import InvocationSource, current
+from interceptors.candidates import Explanation, GlobalEntry
+from interceptors.compiler import Observer, Registrations, Replacement, explain, layers_of, resolver
+from interceptors.context import InvocationSource
 from interceptors.debug import warn_of_forgotten_return
 from interceptors.decorators import names
 from interceptors.describing import name_of
 from interceptors.discovery import find_marked
-from interceptors.errors import InvalidInterceptorError, InvalidTargetError, UnknownKeyError
+from interceptors.entry import Entry, run
+from interceptors.errors import InvalidTargetError, UnknownKeyError
 from interceptors.injection import Injector
-from interceptors.kinds import (
-    Interceptor,
-    InterceptorFunction,
-    InterceptorOrKey,
-    check_interceptor,
-    identity,
-    is_provider,
-)
-from interceptors.layers import layer_function
+from interceptors.kinds import InterceptorOrKey, check_interceptor, identity
 from interceptors.ordering import order_groups
-from interceptors.plan import Plan, plan_key
 from interceptors.proxies import is_proxy, make_proxy
 from interceptors.target import Target
 
@@ -33,8 +28,8 @@ __all__ = ["InterceptorRegistry"]
 
 T = TypeVar("T")
 
-Wrapper: TypeAlias = Callable[[Interceptor, InterceptorFunction], InterceptorFunction]
-"""Something that watches a layer run: gets the interceptor and its function, gives the function to run instead."""
+_KEPT_ENTRIES = 1000
+"""Calls by name whose chains are kept: classes and source types that are made at run time must not fill the memory."""
 
 
 class InterceptorRegistry:
@@ -59,14 +54,16 @@ class InterceptorRegistry:
         self.container = container
         self.ordered_groups = tuple(ordered_groups)
         self.debug = debug
-        self._injector = Injector(container, current_user)
-        self._bindings: dict[str, InterceptorOrKey] = {}
-        self._globals: list[GlobalEntry] = []
-        self._sorted_globals: tuple[GlobalEntry, ...] = ()
-        self._plans: dict[Any, Plan] = {}
-        self._proxy_classes: dict[tuple[type, type], type] = {}
-        self._wrappers: list[Wrapper] = [warn_of_forgotten_return()] if debug else []
-        self._replaced: dict[Hashable, InterceptorOrKey | None] = {}
+        self.version = 0
+        """Rises with every change: a chain that was compiled before is compiled again."""
+        self.registrations = Registrations(
+            Injector(container, current_user), observers=(warn_of_forgotten_return(),) if debug else ()
+        )
+        """All that is known at this moment; each change makes new ones."""
+        self._lock = RLock()  # around each change; nothing else is acquired in it
+        self._globals: tuple[GlobalEntry, ...] = ()  # in the order in which they were registered
+        self._entries: dict[Any, Entry] = {}
+        self.proxy_classes: dict[tuple[type, type], type] = {}
         order_groups((), self.ordered_groups)
 
     # -- what there is -------------------------------------------------------------------------------------------------
@@ -78,18 +75,18 @@ class InterceptorRegistry:
         """
         check_interceptor(key)
         check_interceptor(interceptor)
-        self._bindings[key] = interceptor
-        self._changed()
+        with self._lock:
+            self._change(bindings={**self.registrations.bindings, key: interceptor})
 
     def unbind(self, key: str) -> None:
         """Forget a key, and the global interceptor that is bound to it. Raises UnknownKeyError."""
-        if key not in self._bindings:
-            raise UnknownKeyError(
-                key, "registry.unbind", self._bindings, "Only what registry.bind bound can be unbound."
-            )
-        del self._bindings[key]
-        self._globals = [entry for entry in self._globals if entry.key != key]
-        self._changed()
+        with self._lock:
+            bindings = dict(self.registrations.bindings)
+            if key not in bindings:
+                remedy = "Only what registry.bind bound can be unbound."
+                raise UnknownKeyError(key, "registry.unbind", bindings, remedy)
+            del bindings[key]
+            self._change([entry for entry in self._globals if entry.key != key], bindings=bindings)
 
     def add_global(
         self,
@@ -111,22 +108,20 @@ class InterceptorRegistry:
             check_interceptor(key)
         sources = None if source is None or source == "" else names(source)
         entry = GlobalEntry(key or interceptor, group, key, sources, names(before), names(after))
-        others = [known for known in self._globals if key is None or known.key != key]
-        self._sorted_globals = self._sort([*others, entry])
-        self._globals = [*others, entry]
-        if key is not None:
-            self._bindings[key] = interceptor
-        self._changed()
+        with self._lock:
+            others = [known for known in self._globals if key is None or known.key != key]
+            bindings = self.registrations.bindings
+            self._change([*others, entry], bindings=bindings if key is None else {**bindings, key: interceptor})
 
     def remove_global(self, interceptor: InterceptorOrKey) -> None:
         """Remove a global interceptor, named by its key or by itself. Raises UnknownKeyError if it is none."""
-        kept = [entry for entry in self._globals if not self._is_named(entry, interceptor)]
-        if len(kept) == len(self._globals):
-            known = [entry.key for entry in self._globals if entry.key]
-            name = interceptor if isinstance(interceptor, str) else name_of(interceptor)
-            raise UnknownKeyError(name, "registry.remove_global", known, "It is no global interceptor.")
-        self._globals = kept
-        self._changed()
+        with self._lock:
+            kept = [entry for entry in self._globals if not self._is_named(entry, interceptor)]
+            if len(kept) == len(self._globals):
+                known = [entry.key for entry in self._globals if entry.key]
+                name = interceptor if isinstance(interceptor, str) else name_of(interceptor)
+                raise UnknownKeyError(name, "registry.remove_global", known, "It is no global interceptor.")
+            self._change(kept)
 
     def discover(self, package: str | ModuleType) -> list[Any]:
         """Import a package with everything in it and add what is marked with `@global_interceptor`.
@@ -153,7 +148,7 @@ class InterceptorRegistry:
 
     # -- invoking ------------------------------------------------------------------------------------------------------
 
-    async def invoke(
+    def invoke(
         self,
         target: Any,
         method: str,
@@ -162,33 +157,29 @@ class InterceptorRegistry:
         source: InvocationSource | None = None,
         request: Any = None,
         **kwargs: Any,
-    ) -> Any:
-        """Call a method of an object through its chain; of a class, a static or class method.
+    ) -> Coroutine[Any, Any, Any]:
+        """Call a method of an object through its chain; of a class, a static or class method. To be awaited.
 
         An invocation inside another one belongs to the same request, unless `request` starts afresh. A `def` method
         runs inline. Raises InvalidTargetError if there is no such method.
         """
-        if source is None:
-            plan = self._plans.get((type(target), method, None)) or self._plan_of(target, method, None)
-        elif isinstance(source, InvocationSource):
-            plan = self._plans.get((type(target), method, source.type)) or self._plan_of(target, method, source.type)
-        else:
+        if source is not None and not isinstance(source, InvocationSource):
             raise TypeError(f'`source` takes an InvocationSource, not {source!r}: InvocationSource("job")')
-        ctx = plan.context_class()
+        ctx = self.entry_of(target, method, source).context(args, kwargs, request)
         ctx._target = target
-        ctx._positional = args
-        ctx._keywords = kwargs
-        if source is not None:
-            ctx._source = source
-        if request is not None:
-            ctx._request = request
-        elif (outer := current.get(None)) is not None:
-            ctx._root = outer._root or outer
-        token = current.set(ctx)
-        try:
-            return await plan.run(ctx)
-        finally:
-            current.reset(token)
+        ctx._source = source
+        return run(ctx)
+
+    def entry_of(self, target: Any, method: str, source: InvocationSource | None = None) -> Entry:
+        """The door to a method by its name, as `invoke` and proxies use it; who runs it says which object it is.
+
+        Kept per class, method and source type; not kept for a function that belongs to one object alone.
+        """
+        source_type = None if source is None else source.type
+        entry = self._entries.get((type(target), method, source_type))
+        if entry is None or method in getattr(target, "__dict__", ()):
+            return self._find_entry(target, method, source_type)
+        return entry
 
     def intercepted(self, target: T) -> T:
         """A proxy whose public `async def` methods run through their chains; everything else passes straight through.
@@ -201,24 +192,59 @@ class InterceptorRegistry:
 
     def explain(self, target: Any, method: str | None = None, source: str | None = None) -> Explanation:
         """Every interceptor declared for a method of a class, or for a function: what runs, and why the others don't."""
-        return self._explain(Target.of(target, method), source.type if isinstance(source, InvocationSource) else source)
+        source_type = source.type if isinstance(source, InvocationSource) else source
+        return explain(self.registrations, Target.of(target, method), source_type)
 
     def validate(self) -> None:
         """Resolve every key of the global interceptors and check every constructor.
 
         Raises UnknownKeyError, InjectionError or InvalidInterceptorError.
         """
-        for entry in self._globals:
-            for part in self._parts(self._resolve(entry.interceptor, lambda: "a global interceptor")):
-                layer_function(part, self._injector)
+        for entry in self.registrations.globals:
+            layers_of(self.registrations, entry.interceptor, lambda: "a global interceptor")
 
-    # -- plans ---------------------------------------------------------------------------------------------------------
+    @contextmanager
+    def observe(self, observer: Observer) -> Generator[None]:
+        """Ask `observer(target, source_type, layers)` for the functions of each chain that is compiled in the block.
 
-    def _changed(self) -> None:
-        self._sorted_globals = self._sort(self._globals)
-        self._plans.clear()
+        For what watches chains run: tracing, metrics, an inspector. `layers` are what runs, outermost first, with
+        `.candidate`, `.part` and `.function`; it gives a function `(ctx, next)` for each of them, in their order. One
+        more in front stands around the invocation, another one at the end around the call. Without an observer a chain
+        is what it would be without this method.
+        """
+        with self._lock:
+            self._change(observers=(*self.registrations.observers, observer))
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._change(observers=_without(self.registrations.observers, observer))
 
-    def _sort(self, entries: list[GlobalEntry]) -> tuple[GlobalEntry, ...]:
+    @contextmanager
+    def replacing(self, replacement: Replacement) -> Generator[None]:
+        """Run something else in the place of an interceptor in the block; what `interceptors.testing` stands on."""
+        with self._lock:
+            self._change(replacements=(*self.registrations.replacements, replacement))
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._change(replacements=_without(self.registrations.replacements, replacement))
+
+    def resolve(self, interceptor: InterceptorOrKey, asked_by: Callable[[], str]) -> Any:
+        """What a key is bound to; `asked_by` says for the UnknownKeyError who wanted it."""
+        return resolver(self.registrations)(interceptor, asked_by)
+
+    # -- changing ------------------------------------------------------------------------------------------------------
+
+    def _change(self, entries: Iterable[GlobalEntry] | None = None, **changed: Any) -> None:
+        if entries is not None:
+            changed["globals"] = self._sort(entries := tuple(entries))
+            self._globals = entries
+        self.version += 1
+        self.registrations = replace(self.registrations, **changed)
+
+    def _sort(self, entries: tuple[GlobalEntry, ...]) -> tuple[GlobalEntry, ...]:
         constraints: dict[tuple[str, str], str] = {}
         for entry in entries:
             for other in entry.before:
@@ -228,75 +254,28 @@ class InterceptorRegistry:
         order = order_groups((entry.group for entry in entries), self.ordered_groups, constraints)
         return tuple(sorted(entries, key=lambda entry: order.index(entry.group)))
 
-    def _plan_of(self, target: Any, method: str, source_type: str | None) -> Plan:
-        """The plan of a call by name, kept per class; not kept for a function that belongs to one object alone."""
-        is_class = isinstance(target, type)
-        owner: type = target if is_class else type(target)
-        key = plan_key(target, method, source_type)
-        plan = self._plans.get(key)
-        if plan is None:
-            if not hasattr(owner, method) and callable(own := getattr(target, method, None)):
-                return self._plan(Target(method, own, owner), source_type)
-            if is_proxy(target):
-                message = f"This {target.__class__.__name__} is a proxy already: await its method, or invoke the object itself."
-                raise InvalidTargetError(message, target)
-            found = Target.method(owner, method)
-            if is_class and not found.is_fixed:
-                raise InvalidTargetError(f"{found.title} is an instance method; invoke it on an instance.", owner)
-            plan = self._plans[key] = self._plan(found, source_type)
-        return plan
-
-    def _kept_plan(self, target: Target, source_type: str) -> Plan:
-        """The plan of a target that is called from one place only, which keeps the target as its key."""
-        plan = self._plans.get(target)
-        if plan is None:
-            plan = self._plans[target] = self._plan(target, source_type)
-        return plan
-
-    def _plan(self, target: Target, source_type: str | None) -> Plan:
-        """Compile the chain of a target. Raises what there is to find wrong with it."""
-        layers: list[InterceptorFunction] = []
-        for candidate in self._candidates(target, source_type):
-            for part in self._parts(candidate.interceptor) if candidate.runs else ():
-                function = layer_function(part, self._injector)
-                for wrap in self._wrappers:
-                    function = wrap(part, function)
-                layers.append(function)
-        return Plan(target, layers, self._injector)
-
-    def _explain(self, target: Target, source_type: str | None) -> Explanation:
-        return Explanation(target.title, source_type, tuple(self._candidates(target, source_type)))
-
-    def _candidates(self, target: Target, source_type: str | None) -> list[Candidate]:
-        return find_candidates(
-            self._sorted_globals, target.owner, target.name, target.function, source_type, self._resolve
-        )
-
-    def _parts(self, interceptor: Any, within: frozenset[Hashable] = frozenset()) -> Iterator[Any]:
-        """Take a chain apart, its keys resolved; leave out or replace what a test has overridden."""
-        replaced, opened = ("replaced", identity(interceptor)), ("opened", identity(interceptor))
-        if replaced[1] in self._replaced and replaced not in within:  # what replaces it may run it in turn
-            yield from self._parts(self._replaced[replaced[1]], within | {replaced})
-        elif isinstance(interceptor, Chain):
-            if opened in within:
-                raise InvalidInterceptorError(f"{interceptor!r} contains itself, by a key.", interceptor)
-            for part in interceptor.interceptors:
-                yield from self._parts(self._resolve(part, lambda: repr(interceptor)), within | {opened})
-        elif interceptor is not None:
-            yield interceptor
-
-    def _resolve(self, interceptor: InterceptorOrKey, asked_by: Callable[[], str]) -> Any:
-        """What a key is bound to, here or in the container, and the container's own copy of a provider."""
-        seen: list[str] = []
-        while isinstance(interceptor, str):
-            key = interceptor
-            found = self._bindings[key] if key in self._bindings else self._injector.provider(key)
-            if found is None or key in seen:
-                remedy = "Bind it with registry.bind, or give the container such a provider."
-                raise UnknownKeyError(key, asked_by(), [*self._bindings, *self._injector.keys()], remedy)
-            seen.append(key)
-            interceptor = found
-        return self._injector.own(interceptor) if is_provider(interceptor) else interceptor
+    def _find_entry(self, target: Any, method: str, source_type: str | None) -> Entry:
+        owner = target if isinstance(target, type) else type(target)
+        key = (type(target), method, source_type) if target is not owner else (type, target, method, source_type)
+        if (entry := self._entries.get(key)) is not None and target is owner:
+            return entry
+        source = None if source_type is None else InvocationSource(source_type)
+        if target is not owner and (own := _own_function(target, owner, method)) is not None:
+            return Entry(self, Target(method, own, owner), source=source)
+        if is_proxy(target):
+            message = (
+                f"This {target.__class__.__name__} is a proxy already: await its method, or invoke the object itself."
+            )
+            raise InvalidTargetError(message, target)
+        found = Target.method(owner, method)
+        if target is owner and not found.is_fixed:
+            raise InvalidTargetError(f"{found.title} is an instance method; invoke it on an instance.", owner)
+        entry = Entry(self, found, source=source)
+        with self._lock:
+            if len(self._entries) >= _KEPT_ENTRIES:
+                del self._entries[next(iter(self._entries))]
+            self._entries[key] = entry
+        return entry
 
     def _is_named(self, entry: GlobalEntry, interceptor: InterceptorOrKey) -> bool:
         declared = [text for text in (entry.key, entry.interceptor) if isinstance(text, str)]
@@ -307,6 +286,20 @@ class InterceptorRegistry:
     def _meaning(self, interceptor: InterceptorOrKey) -> Hashable:
         """The identity of what it stands for; a key that is bound nowhere stands for itself."""
         try:
-            return identity(self._resolve(interceptor, lambda: ""))
+            return identity(self.resolve(interceptor, lambda: ""))
         except UnknownKeyError as error:
             return error.key
+
+
+def _own_function(target: object, owner: type, method: str) -> Any:
+    """A function that an object has for itself under this name: set on it, or made up by `__getattr__`; else None."""
+    if method not in getattr(target, "__dict__", ()) and hasattr(owner, method):
+        return None
+    own = getattr(target, method, None)
+    return own if callable(own) else None
+
+
+def _without(some: tuple[T, ...], one: T) -> tuple[T, ...]:
+    """All but one, the very object, which may be among them more than once."""
+    index = next(index for index, each in enumerate(some) if each is one)
+    return (*some[:index], *some[index + 1 :])

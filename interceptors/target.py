@@ -2,13 +2,14 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, TypeAlias, final
 
 from interceptors.arguments import ArgumentSpec
 from interceptors.context import InvocationContext
-from interceptors.describing import location, name_of
+from interceptors.describing import function_behind, location, name_of
 from interceptors.errors import InvalidTargetError
 from interceptors.kinds import is_partial
 from interceptors.metadata import Metadata, class_levels, metadata_of, method_levels
@@ -52,6 +53,8 @@ class Target:
     context_class: type[InvocationContext] = InvocationContext
     finish: Finish | None = None
     """How to call what is no `async def`; None for the default: inline."""
+    named: bool = False
+    """It is whatever its class has under its name; not so for a function, or one that belongs to one object alone."""
     leading: int = 0
     """How many parameters after `self` are given by `finish`, and are no arguments."""
 
@@ -80,7 +83,7 @@ class Target:
         if isinstance(raw, property) or not callable(function):
             raise InvalidTargetError(f"{owner.__name__}.{name} is no method ({location(owner)}).", owner)
         is_fixed = isinstance(raw, staticmethod | classmethod) or not hasattr(raw, "__get__")
-        return cls(name, function, owner, is_fixed, **options)
+        return cls(name, function, owner, is_fixed, named=True, **options)
 
     @cached_property
     def signature(self) -> TargetSignature:
@@ -93,14 +96,53 @@ class Target:
         signature = self.signature
         return ArgumentSpec(self.title, signature.visible, (p.parameter.name for p in signature.injected))
 
+    @cached_property
+    def behind(self) -> Any:
+        """The function behind it: a plan is stale when the class has another one under this name."""
+        return function_behind(self.function)
+
+    @property
+    def is_stale(self) -> bool:
+        """Has its class another function under its name than when this was made?"""
+        if not self.named or self.owner is None:
+            return False
+        found = getattr(self.owner, self.name, None)
+        return found is not self.function and function_behind(found) is not self.behind
+
+    def renewed(self) -> "Target":
+        """The same with the function that its class has now. Raises InvalidTargetError if there is none any more."""
+        if self.owner is None:
+            return self
+        found = Target.method(self.owner, self.name)
+        return replace(self, function=found.function, is_fixed=found.is_fixed)
+
+    @property
+    def levels(self) -> Iterator[tuple[str, Any, Metadata]]:
+        """What was recorded for it: (level, on what, what), from the outside in, a base's before its subclass's."""
+        if self.owner is None:
+            yield "method", self.function, metadata_of(self.function)
+            return
+        for cls, found in class_levels(self.owner):
+            yield "class", cls, found
+        own: Metadata | None = metadata_of(self.function)
+        for cls, found in method_levels(self.owner, self.name):
+            yield "method", vars(cls)[self.name], found
+            own = None if found is own else own
+        if own is not None and not self.named:  # a function that belongs to one object alone
+            yield "method", self.function, own
+
+    @property
+    def annotations(self) -> Mapping[str, Any]:
+        """What `@annotate` said, read-only: method over class over base."""
+        merged: dict[str, Any] = {}
+        for _, _, found in self.levels:
+            merged.update(found.annotations)
+        return MappingProxyType(merged)
+
     @property
     def declarations(self) -> Iterator[Metadata]:
         """What was recorded on it, on its class and on their bases."""
-        if self.owner is None:
-            yield metadata_of(self.function)
-        else:
-            yield from (found for _, found in class_levels(self.owner))
-            yield from (found for _, found in method_levels(self.owner, self.name))
+        return (found for _, _, found in self.levels)
 
     @property
     def title(self) -> str:

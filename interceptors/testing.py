@@ -9,19 +9,21 @@
 back at its end.
 """
 
-from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from inspect import Parameter, Signature
 from typing import Any
 
 import pytest
 
+from interceptors.candidates import Part, make_part
 from interceptors.chain import fold
-from interceptors.context import MISSING, InvocationContext, InvocationSource, current
-from interceptors.decorators import annotate
+from interceptors.compiler import Layer, Replacement, layers_of, resolver
+from interceptors.context import MISSING, InvocationContext, InvocationSource, Running
+from interceptors.decorators import annotate, names
 from interceptors.describing import name_of
+from interceptors.errors import NothingReplacedError
 from interceptors.kinds import InterceptorFunction, InterceptorOrKey, check_interceptor, identity
-from interceptors.layers import layer_function
 from interceptors.plan import Plan
 from interceptors.registry import InterceptorRegistry
 from interceptors.target import Target
@@ -52,9 +54,9 @@ def make_context(
         call = Target("target", _fake_target(args or {}, annotations or {}), binds=False)
     else:
         call = Target.of(target, method)
-    ctx = Plan(call, (), registry._injector).context_class()
+    # Not an entry's: what is tested is one interceptor, so the target has no chain that could be wrong.
+    ctx = Plan(call, (), registry.registrations.injector, source).context_class()
     ctx._target = None if method is None else target
-    ctx._source = source
     ctx._request = request
     ctx._response = response
     ctx._keywords = dict(args or {})
@@ -86,30 +88,43 @@ async def run_interceptor(
         return returns
 
     call = target or fake
-    parts = registry._parts(registry._resolve(interceptor, lambda: "run_interceptor"))
-    run = fold([layer_function(part, registry._injector) for part in parts], lambda _: call())
+    layers = layers_of(registry.registrations, interceptor, lambda: "run_interceptor")
+    run = fold([function for _, function in layers], lambda _: call())
     ctx = ctx or make_context(registry=registry)
-    token = current.set(ctx)
-    try:
+    with Running(ctx):  # not `entry.run`: this chain is not the one of the context's target
         return await run(ctx)
-    finally:
-        current.reset(token)
 
 
 @contextmanager
 def override(registry: InterceptorRegistry, interceptor: InterceptorOrKey, fake: InterceptorOrKey) -> Generator[None]:
-    """Run `fake` in the place of an interceptor, named by itself or by its key, in every chain of the registry."""
+    """Run `fake` in the place of an interceptor, named by itself or by its key, in every chain of the registry.
+
+    Of two overrides of one interceptor the later counts, and each ends for itself, in whatever order.
+    Raises UnknownKeyError, and NothingReplacedError at the end if it is in no chain.
+    """
     check_interceptor(fake)
-    with _replaced(registry, interceptor, registry._resolve(fake, lambda: "override")):
+    registry.resolve(fake, lambda: "override")
+    with _replaced(registry, name_of(interceptor), [_identity(registry, interceptor)], fake):
         yield
 
 
 @contextmanager
-def without(registry: InterceptorRegistry, *interceptors: InterceptorOrKey) -> Generator[None]:
-    """Leave interceptors out of every chain of the registry."""
+def without(
+    registry: InterceptorRegistry, *interceptors: InterceptorOrKey, group: str | Iterable[str] = ()
+) -> Generator[None]:
+    """Leave interceptors, or the globals of one or more groups, out of every chain of the registry.
+
+    Raises UnknownKeyError, and NothingReplacedError if there is no such group or, at the end, if one is in no chain.
+    """
     with ExitStack() as stack:
         for interceptor in interceptors:
-            stack.enter_context(_replaced(registry, interceptor, None))
+            same = [_identity(registry, interceptor)]
+            stack.enter_context(_replaced(registry, name_of(interceptor), same, None))
+        for each in names(group):
+            found = [entry.interceptor for entry in registry.registrations.globals if entry.group == each]
+            if not found:
+                raise NothingReplacedError(f"No global interceptor is in the group {each!r}.", each)
+            stack.enter_context(_replaced(registry, each, [_identity(registry, one) for one in found], None))
         yield
 
 
@@ -118,36 +133,53 @@ def record(registry: InterceptorRegistry) -> Generator[list[str]]:
     """The names of the layers that ran, in the order in which they were entered."""
     ran: list[str] = []
 
-    def watch(interceptor: Any, function: InterceptorFunction) -> InterceptorFunction:
+    def noting(name: str, function: InterceptorFunction) -> InterceptorFunction:
         def run(ctx: Any, next: Any) -> Awaitable[Any]:
-            ran.append(name_of(interceptor))
+            ran.append(name)
             return function(ctx, next)
 
         return run
 
-    registry._wrappers.append(watch)
-    registry._changed()
-    try:
+    def observer(target: Target, source_type: str | None, layers: Sequence[Layer]) -> list[InterceptorFunction]:
+        return [
+            layer.function if layer.part is None else noting(name_of(layer.part), layer.function) for layer in layers
+        ]
+
+    with registry.observe(observer):
         yield ran
-    finally:
-        registry._wrappers.remove(watch)
-        registry._changed()
 
 
 @contextmanager
-def _replaced(registry: InterceptorRegistry, interceptor: InterceptorOrKey, by: Any) -> Generator[None]:
-    key = identity(registry._resolve(interceptor, lambda: "override"))
-    before = registry._replaced.get(key, MISSING)
-    registry._replaced[key] = by
-    registry._changed()
-    try:
+def _replaced(
+    registry: InterceptorRegistry, name: str, same: Iterable[Hashable], by: "InterceptorOrKey | None"
+) -> Generator[None]:
+    replacement = Replacement(frozenset(same), by)
+    replacement.is_used = any(each in replacement.identities for each in _of_globals(registry))
+    with registry.replacing(replacement):
         yield
-    finally:
-        if before is MISSING:
-            del registry._replaced[key]
-        else:
-            registry._replaced[key] = before
-        registry._changed()
+    if not replacement.is_used:
+        raise NothingReplacedError(
+            f"{name} is in no chain of the registry, so nothing was replaced. Name the very object that is declared, or "
+            f'its key: `override(registry, "auth", fake)`.',
+            name,
+        )
+
+
+def _of_globals(registry: InterceptorRegistry) -> Iterator[Hashable]:
+    """What runs as a global somewhere: each, and what a `Chain` is made of."""
+    for entry in registry.registrations.globals:
+        part = make_part(entry.interceptor, lambda: "a global interceptor", resolver(registry.registrations))
+        yield from _identities(part)
+
+
+def _identities(part: Part) -> Iterator[Hashable]:
+    yield identity(part.interceptor)
+    for each in part.parts:
+        yield from _identities(each)
+
+
+def _identity(registry: InterceptorRegistry, interceptor: InterceptorOrKey) -> Hashable:
+    return identity(registry.resolve(interceptor, lambda: "override"))
 
 
 def _fake_target(args: Mapping[str, Any], annotations: Mapping[str, Any]) -> Any:
@@ -187,8 +219,10 @@ def override_interceptor(_entered: Any) -> Callable[[InterceptorRegistry, Interc
 def without_interceptors(_entered: Any) -> Callable[..., None]:
     """`without`, until the end of the test."""
 
-    def leave_out(registry: InterceptorRegistry, *interceptors: InterceptorOrKey) -> None:
-        _entered(without(registry, *interceptors))
+    def leave_out(
+        registry: InterceptorRegistry, *interceptors: InterceptorOrKey, group: str | Iterable[str] = ()
+    ) -> None:
+        _entered(without(registry, *interceptors, group=group))
 
     return leave_out
 

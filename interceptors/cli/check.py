@@ -59,6 +59,6 @@ def _broken_chains(entries: Iterable[RouteEntry]) -> Iterator[str]:
     """Chains that cannot be compiled, also those of a registry that is not installed on the application."""
     for endpoint in endpoints_of(entries):
         try:
-            endpoint.plan()
+            endpoint.entry.check()
         except Exception as error:  # noqa: BLE001 (whatever the application's own code raises is a finding)
             yield describe(error)

@@ -6,8 +6,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 from fastapi import FastAPI
 
+from interceptors.candidates import Candidate, Part, make_part
 from interceptors.cli.output import describe
 from interceptors.cli.routes import RouteEntry, applications, candidates_of, endpoints_of, registry_of
+from interceptors.compiler import leaves
 from interceptors.context import InvocationContext
 from interceptors.fastapi.endpoint import Endpoint
 from interceptors.fastapi.sources import ROUTE
@@ -34,8 +36,8 @@ def find_dead_hooks(app: FastAPI, entries: Iterable[RouteEntry]) -> Iterator[str
     """What interceptors with a method `find_problems(contexts)` say about the routes whose chains hold them."""
     found: dict[Hashable, _Holder] = {}
 
-    def note(registry: InterceptorRegistry, interceptor: Any, contexts: Contexts) -> None:
-        for part in registry._parts(interceptor):
+    def note(registry: InterceptorRegistry, declared: Part | Candidate, contexts: Contexts) -> None:
+        for part in leaves(registry.registrations, declared):
             if identity(part) not in found:
                 found[identity(part)] = _Holder(part, _able(part), [])
             found[identity(part)].contexts.extend(contexts)
@@ -43,17 +45,17 @@ def find_dead_hooks(app: FastAPI, entries: Iterable[RouteEntry]) -> Iterator[str
     for part in applications(app):
         registry = registry_of(part)
         if registry is not None:  # a global hook may be in no chain at all
-            for entry in registry._globals:
+            for entry in registry.registrations.globals:
                 if entry.applies_to(ROUTE):
                     with suppress(Exception):  # what is wrong with it is reported elsewhere, also below
-                        note(registry, registry._resolve(entry.interceptor, lambda: ""), [])
+                        note(registry, make_part(entry.interceptor, lambda: "", registry.resolve), [])
     unclear: Contexts = []  # routes whose chains may hold anything
     for endpoint in endpoints_of(entries):
         contexts = _contexts(endpoint)
         try:
             for candidate in candidates_of(endpoint):
                 if candidate.runs:
-                    note(endpoint.registry, candidate.interceptor, contexts)
+                    note(endpoint.registry, candidate, contexts)
         except Exception:  # noqa: BLE001 (whatever the application's own code raises is a finding)
             unclear += contexts
     for holder in found.values():
@@ -66,9 +68,9 @@ def find_dead_hooks(app: FastAPI, entries: Iterable[RouteEntry]) -> Iterator[str
 
 def _contexts(endpoint: Endpoint) -> Contexts:
     with suppress(Exception):
-        return [endpoint.plan().context_class]
+        return [endpoint.entry.context_type]
     with suppress(Exception):  # the chain is broken, but the method is there
-        return [Plan(endpoint.target, (), endpoint.registry._injector).context_class]
+        return [Plan(endpoint.target, (), endpoint.registry.registrations.injector).context_class]
     return []
 
 

@@ -36,6 +36,8 @@ class EventContext(InvocationContext):
     Nothing of the publisher is in it: no bindings, no context variables, and the session is its own.
     """
 
+    belongs_to_request = False
+
     name: str
     """The event's name: `OrderPaid`, `User.on_after_insert`."""
     event_id: str

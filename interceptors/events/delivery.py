@@ -7,8 +7,7 @@ from typing import Any, cast, final
 
 import anyio
 
-from interceptors.context import current
-from interceptors.events.context import EVENT, EventContext
+from interceptors.events.context import EventContext
 from interceptors.events.handlers import EventHandler
 from interceptors.events.own_session import OwnSession, Sessions
 from interceptors.registry import InterceptorRegistry
@@ -39,25 +38,23 @@ async def deliver(
     `before_commit` is the last to use the session. Raises what the chain or the commit raises.
     """
     handler = delivery.handler
-    plan = registry._kept_plan(handler.target, EVENT)
-    ctx = cast("EventContext", plan.context_class())
-    ctx._source = handler.source
+    entry = handler.entry(registry)
+    ctx = cast("EventContext", entry.context())
     ctx.name, ctx.event_id, ctx.attempt = handler.event, delivery.event_id, delivery.attempt
     ctx.payload, ctx._live = delivery.payload, delivery.live
     own = ctx._own = OwnSession(sessions)
-    token = current.set(ctx)
-    try:
-        ctx._keywords = handler.all_arguments(ctx)
-        await plan.run(ctx)
-        if before_commit is not None:
-            await before_commit(own)
-        await own.commit()
-    except BaseException:
-        await own.roll_back()
-        raise
-    finally:
-        await own.close()
-        current.reset(token)
+    async with entry.running_as(ctx):
+        try:
+            ctx._keywords = handler.all_arguments(ctx)
+            await entry.run(ctx)
+            if before_commit is not None:
+                await before_commit(own)
+            await own.commit()
+        except BaseException:
+            await own.roll_back()
+            raise
+        finally:
+            await own.close()
 
 
 def is_cancelled() -> bool:

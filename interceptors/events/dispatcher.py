@@ -12,7 +12,6 @@ import anyio
 from pydantic import BaseModel
 
 from interceptors.describing import location, name_of
-from interceptors.events.context import EVENT
 from interceptors.events.declared import argument_maker, check_key, event_name, snapshot
 from interceptors.events.delivery import Delivery, deliver
 from interceptors.events.errors import DispatcherNotRunningError, EventError, UnknownEventError
@@ -125,7 +124,7 @@ class EventDispatcher:
                     f"another `name=`."
                 )
         if self._in_process is not None:
-            self._registry._kept_plan(handler.target, EVENT)
+            handler.entry(self._registry).check()
         others.append(handler)
         if self._side is not None:
             self._side.add(handler)
@@ -264,7 +263,7 @@ class EventDispatcher:
         """What has to be right before anything runs."""
         for handlers in self._handlers.values():
             for handler in handlers:
-                self._registry._kept_plan(handler.target, EVENT)
+                handler.entry(self._registry).check()
         if self._side is not None:
             await self._side.check()
         self._in_process = InProcess(self._deliver, self._max_running)

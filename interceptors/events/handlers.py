@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, TypeAlias, cast, final
 
@@ -10,9 +10,11 @@ import anyio.to_thread
 
 from interceptors.context import InvocationContext, InvocationSource
 from interceptors.describing import location, name_of
+from interceptors.entry import Entry
 from interceptors.events.context import EVENT, EventContext, EventValue
 from interceptors.events.errors import EventError
 from interceptors.kinds import is_async
+from interceptors.registry import InterceptorRegistry
 from interceptors.target import Target, is_generator
 
 __all__ = ["ArgumentMaker", "EventHandler", "check_function", "special_arguments"]
@@ -51,6 +53,9 @@ class EventHandler:
     """None: as the dispatcher has it."""
     attempts: int | None = None
     """None: as the outbox has it."""
+    _entries: dict[InterceptorRegistry, Entry] = field(
+        default_factory=dict["InterceptorRegistry", "Entry"], repr=False, init=False
+    )
 
     def __post_init__(self) -> None:
         check_function(self.function)
@@ -71,6 +76,13 @@ class EventHandler:
         call = _call if is_async(self.function) else _call_in_thread
         name = self.function.__name__
         return Target(name, self.function, binds=False, context_class=EventContext, finish=call)
+
+    def entry(self, registry: InterceptorRegistry) -> Entry:
+        """The door to its chain."""
+        found = self._entries.get(registry)
+        if found is None:
+            found = self._entries[registry] = Entry(registry, self.target, source=self.source)
+        return found
 
     @cached_property
     def source(self) -> InvocationSource:

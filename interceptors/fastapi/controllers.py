@@ -90,7 +90,7 @@ def create_router(cls: type, registry: InterceptorRegistry, provider: Any = None
 
     def check() -> None:
         for endpoint in filter(None, (endpoint_of(function) for _, function in added)):
-            endpoint.plan()
+            endpoint.entry.check()
 
     check_in_lifespan(router, check)
     for record, endpoint in added:

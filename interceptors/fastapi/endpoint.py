@@ -7,7 +7,7 @@ inject, and hidden ones for the request and the response. The handler itself is 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from inspect import Parameter
 from typing import Any
 
@@ -16,12 +16,12 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from interceptors.candidates import Explanation
-from interceptors.context import InvocationContext, RequestState, current
+from interceptors.context import InvocationContext, RequestState
+from interceptors.entry import Entry, run
 from interceptors.fastapi.responses import merged
 from interceptors.fastapi.sources import ROUTE, RouteContext
 from interceptors.fastapi.statuses import raise_status
 from interceptors.kinds import is_async
-from interceptors.plan import Plan
 from interceptors.registry import InterceptorRegistry
 from interceptors.target import Target
 
@@ -30,20 +30,21 @@ __all__ = ["Endpoint", "bind_request", "endpoint_of", "hidden_parameters", "http
 _ATTRIBUTE = "__interceptors_endpoint__"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Endpoint:
     """What a function of ours runs, noted on it: the mark by which the start-up check knows a reached route."""
 
     registry: InterceptorRegistry
     target: Target
 
-    def plan(self) -> Plan:
-        """The compiled chain; kept by the registry until it changes. Raises what is wrong with it."""
-        return self.registry._kept_plan(self.target, ROUTE)
+    @cached_property
+    def entry(self) -> Entry:
+        """The door to its chain."""
+        return Entry(self.registry, self.target, source=ROUTE)
 
     def explain(self) -> Explanation:
         """What runs around it, and why the rest does not."""
-        return self.registry._explain(self.target, ROUTE)
+        return self.entry.explain()
 
 
 def endpoint_of(function: object) -> Endpoint | None:
@@ -73,22 +74,15 @@ async def _in_thread(ctx: InvocationContext, function: Any, args: Iterable[Any],
 def http_endpoint(registry: InterceptorRegistry, target: Target) -> Callable[..., Any]:
     """The endpoint of a handler that is no generator."""
     info = Endpoint(registry, target)
-    plans = registry._plans
+    entry = info.entry
 
     async def endpoint(*, _interceptors_request: Request, _interceptors_response: Response, **values: Any) -> Any:
-        plan = plans.get(target) or info.plan()
-        ctx = plan.context_class()
-        ctx._request = _interceptors_request
-        ctx._response = _interceptors_response
-        ctx._keywords = values
-        token = current.set(ctx)
+        ctx = entry.context((), values, _interceptors_request, _interceptors_response)
         try:
-            result = await plan.run(ctx)
+            result = await run(ctx)
         except Exception as error:
             raise_status(error, _interceptors_request.scope)
             raise
-        finally:
-            current.reset(token)
         return merged(result, _interceptors_response) if isinstance(result, Response) else result
 
     return mark(endpoint, info, [*target.signature.visible, *hidden_parameters()], wraps=True)

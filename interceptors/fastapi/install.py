@@ -134,7 +134,7 @@ def find_problems(app: FastAPI, registry: InterceptorRegistry) -> Iterator[Excep
                 missed.append(f"{_title(route)} ({name_of(handler)}, {location(handler)})")
     for route in mounted_routes(app.routes):
         yield from _problems_of_route(route)
-    if missed and any(entry.applies_to(ROUTE) for entry in registry._globals):
+    if missed and any(entry.applies_to(ROUTE) for entry in registry.registrations.globals):
         yield UnreachedRouteWarning(
             "These functions stand on routers that run no chain, so no global interceptor reaches them: "
             f"{'; '.join(missed)}. Make the router with `route_class=intercepted_route(registry)`, or say that it is on "
@@ -146,7 +146,7 @@ def _problems_of_route(route: Any) -> Iterator[Exception]:
     handler = getattr(route, "endpoint", None)
     endpoint = endpoint_of(handler)
     if endpoint is not None:
-        yield from _problems_of(endpoint.plan)
+        yield from _problems_of(endpoint.entry.check)
     elif callable(handler) and any(found.intercepts for found in Target.of(handler, None).declarations):
         yield _unreached(route, handler)
 

@@ -39,12 +39,14 @@ class RouteValue:
 class RouteContext(InvocationContext):
     """An invocation that FastAPI started. Its source is made when it is asked for: most chains never do."""
 
+    _route: InvocationSource | None = None
+
     @property
     def source(self) -> InvocationSource:
         """Which route this is, in this inclusion of its router."""
-        source = self._source
+        source = self._route
         if source is None:
-            source = self._source = InvocationSource(ROUTE, _route_value(self._request.scope))
+            source = self._route = InvocationSource(ROUTE, _route_value(self._request.scope))
         return source
 
 

@@ -17,7 +17,8 @@ from starlette.concurrency import iterate_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from interceptors.context import InvocationContext, current
+from interceptors.context import InvocationContext, Running
+from interceptors.entry import run
 from interceptors.fastapi.endpoint import Endpoint, hidden_parameters, mark
 from interceptors.fastapi.responses import add_tasks, merged
 from interceptors.fastapi.sources import RouteContext, exit_stack
@@ -100,13 +101,8 @@ class _Stream:
     """The items of a generator handler. Not open, and nothing of the handler has run, until `open` has run the chain."""
 
     def __init__(self, info: Endpoint, request: Request, response: Response, values: dict[str, Any]) -> None:
-        plan = info.plan()  # once: the registry may change in between
-        ctx: Any = plan.context_class()
-        ctx._request = request
-        ctx._response = response
-        ctx._keywords = values
+        ctx: Any = info.entry.context((), values, request, response)
         self._ctx: StreamContext = ctx
-        self._run = plan.run
         self._title = info.target.title
         self._is_open = anyio.Event()
         self._next: Any = None
@@ -126,11 +122,8 @@ class _Stream:
         while self._variables:  # of server-sent events FastAPI's reader was started before the chain ran
             variable, value = self._variables.popitem()
             variable.set(value)
-        token = current.set(self._ctx)  # what the generator calls belongs to the same request
-        try:
+        with Running(self._ctx):  # what the generator calls belongs to the same request
             return await self._next()
-        finally:
-            current.reset(token)
 
     async def open(self, response: Response) -> Response:
         """Run the chain; give the response to send. What is on FastAPI's stack ends in the right order either way."""
@@ -154,14 +147,12 @@ class _Stream:
 
     async def _run_chain(self) -> Any:
         before = copy_context()
-        token = current.set(self._ctx)
         try:
-            self._result = await self._run(self._ctx)
+            self._result = await run(self._ctx)
         except Exception as error:
             raise_status(error, self._ctx.request.scope)
             raise
         finally:
-            current.reset(token)
             self._variables = {v: value for v, value in copy_context().items() if before.get(v, _UNSET) is not value}
         return self._result
 

@@ -8,8 +8,8 @@ from starlette.exceptions import HTTPException, WebSocketException
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket, WebSocketState
 
-from interceptors.context import current
 from interceptors.describing import location
+from interceptors.entry import run
 from interceptors.errors import InvalidTargetError
 from interceptors.fastapi.endpoint import Endpoint, mark, route_target
 from interceptors.fastapi.statuses import answer_of
@@ -38,21 +38,15 @@ def websocket_endpoint(registry: InterceptorRegistry, target: Target) -> Callabl
 
     async def endpoint(**values: Any) -> None:
         websocket: WebSocket = values[name] if own else values.pop(name)
-        plan = info.plan()
-        ctx = plan.context_class()
-        ctx._request = websocket
-        ctx._keywords = values
-        token = current.set(ctx)
+        ctx = info.entry.context((), values, websocket)
         try:
-            await plan.run(ctx)
+            await run(ctx)
         except Exception as error:
             answer = error if isinstance(error, HTTPException) else answer_of(error, websocket.scope)
             if answer is None:
                 raise
             # FastAPI would answer with a response, which a WebSocket cannot send.
             raise WebSocketException(_POLICY_VIOLATION, _reason(answer.detail)) from error
-        finally:
-            current.reset(token)
         if websocket.application_state is WebSocketState.CONNECTING:  # a client must not wait for ever
             await websocket.close(_POLICY_VIOLATION)
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from starlette.requests import Request
 from starlette.responses import Response
 
-from interceptors.context import InvocationContext, current
+from interceptors.context import InvocationContext
 from interceptors.describing import location, name_of
 from interceptors.fastapi.endpoint import Endpoint, hidden_parameters, mark
 from interceptors.fastapi.responses import merged
@@ -39,18 +39,16 @@ def resource_endpoint(
     """The endpoint of one route. Raises ResourceError for a handler that is no `async def`."""
     target = _target(operation)
     info = Endpoint(registry, target)
-    plans = registry._plans
+    entry = info.entry
 
     async def endpoint(*, _interceptors_request: Request, _interceptors_response: Response, **_: Any) -> Any:
         request, response = _interceptors_request, _interceptors_response
-        plan = plans.get(target) or info.plan()
-        ctx: Any = plan.context_class()
-        ctx._request, ctx._response = request, response
+        ctx: Any = entry.context((), {}, request, response)
         try:
             await operation.prepare(ctx, request)
             async with _session(sessions) as session:
                 ctx.session = session
-                result = await _run(plan.run, ctx)
+                result = await entry.run(ctx)
                 answer = merged(result if isinstance(result, Response) else render(ctx, result), response)
                 # Before the answer: a client that reads its own write finds it.
                 await (session.commit() if answer.status_code < 400 else session.rollback())
@@ -76,14 +74,6 @@ async def _session(sessions: async_sessionmaker[AsyncSession]) -> AsyncGenerator
             with anyio.move_on_after(_ROLLING_BACK, shield=True):
                 await session.rollback()
             raise
-
-
-async def _run(run: Any, ctx: ResourceContext) -> Any:
-    token = current.set(ctx)
-    try:
-        return await run(ctx)
-    finally:
-        current.reset(token)
 
 
 def _target(operation: Operation) -> Target:

@@ -164,7 +164,7 @@ class Resources:
 
         def check() -> None:
             for endpoint in filter(None, map(endpoint_of, added)):
-                endpoint.plan()
+                endpoint.entry.check()
 
         check_in_lifespan(router, check)
         return router
@@ -250,7 +250,7 @@ class Resources:
         in_transaction = transaction_of(description, handler, self._transaction)
         body = Body(description, _VERBS[handler], place.link, place.title) if handler in _WITH_BODY else None
         operation = Operation(description, handler, place.parents, place.parameter, in_transaction, body)
-        injector = self.registry._injector
+        injector = self.registry.registrations.injector
         hooks = {point: Hook(declared.function, injector) for point, declared in self._hooks.of(description)}
         operation.steps = compile_steps(operation, hooks, self._emissions[description])
         return operation

@@ -15,7 +15,7 @@ from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, HTTPException,
 from fastapi.responses import JSONResponse
 
 from interceptors import InterceptorRegistry, InvocationBindings, InvocationContext, intercept
-from interceptors.context import current
+from interceptors.context import innermost
 from interceptors.fastapi import bind_request, controller, create_router, get, install, intercepted_route
 from tests.integration.support import Next, client_of, dead, outside
 
@@ -255,7 +255,7 @@ async def test_a_thousand_requests_at_once(seed: int):
     load.tasks.clear()
     del task
     assert asyncio.all_tasks() == before
-    assert current.get(None) is None
+    assert innermost() is None
     assert outside()
     assert len(load.references) > REQUESTS
     assert dead(load.references)

@@ -194,7 +194,7 @@ async def test_only_the_name_is_matched():
 
 
 def type_of_context(registry, target, method):
-    return registry._plan_of(target, method, "route").context_class
+    return registry.entry_of(target, method, InvocationSource("route")).context_type
 
 
 async def test_hooks_run_for_remote_calls_only():

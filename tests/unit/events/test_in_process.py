@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
 from interceptors import InterceptorRegistry, InvocationSource
-from interceptors.context import current
+from interceptors.context import innermost
 from interceptors.events import DispatcherNotRunningError, EventContext, EventDispatcher
 from interceptors.events.handlers import EventHandler
 
@@ -113,7 +113,7 @@ async def test_nothing_of_the_publisher_reaches_the_handler() -> None:
 
     @events.on(Paid)
     async def handle(event: Paid, ctx: EventContext) -> None:
-        seen.append((variable.get(), ctx.bound("secret") is not None, ctx.request, ctx.response, current.get() is ctx))
+        seen.append((variable.get(), ctx.bound("secret") is not None, ctx.request, ctx.response, innermost() is ctx))
         seen.append(await ctx.get("secret", default=None))
         variable.set("handler's")
         ctx.bind_request("secret", "handler's")
