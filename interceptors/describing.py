@@ -56,7 +56,10 @@ def name_of(thing: object) -> str:
 
 def _provided(thing: object) -> object:
     """For a provider, the class or function that it provides, if it says so."""
-    return (getattr(thing, "provides", None) or thing) if isinstance(thing, providers.Provider) else thing
+    return (getattr(thing, "provides", None) or thing) if isinstance(thing, _PROVIDER) else thing
+
+
+_PROVIDER: type = providers.Provider
 
 
 def file_and_line(thing: object) -> tuple[str, int] | None:

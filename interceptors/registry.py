@@ -255,18 +255,17 @@ class InterceptorRegistry:
         return tuple(sorted(entries, key=lambda entry: order.index(entry.group)))
 
     def _find_entry(self, target: Any, method: str, source_type: str | None) -> Entry:
-        owner = target if isinstance(target, type) else type(target)
-        key = (type(target), method, source_type) if target is not owner else (type, target, method, source_type)
+        owner: type[Any] = target if isinstance(target, type) else type(target)
+        key: tuple[Any, ...] = (owner, method, source_type)
+        if target is owner:  # the chain of a class is not that of its instances
+            key = (type, *key)
         if (entry := self._entries.get(key)) is not None and target is owner:
             return entry
         source = None if source_type is None else InvocationSource(source_type)
         if target is not owner and (own := _own_function(target, owner, method)) is not None:
             return Entry(self, Target(method, own, owner), source=source)
         if is_proxy(target):
-            message = (
-                f"This {target.__class__.__name__} is a proxy already: await its method, or invoke the object itself."
-            )
-            raise InvalidTargetError(message, target)
+            raise _twice(target)
         found = Target.method(owner, method)
         if target is owner and not found.is_fixed:
             raise InvalidTargetError(f"{found.title} is an instance method; invoke it on an instance.", owner)
@@ -289,6 +288,11 @@ class InterceptorRegistry:
             return identity(self.resolve(interceptor, lambda: ""))
         except UnknownKeyError as error:
             return error.key
+
+
+def _twice(proxy: object) -> InvalidTargetError:
+    message = f"This {proxy.__class__.__name__} is a proxy already: await its method, or invoke the object itself."
+    return InvalidTargetError(message, proxy)
 
 
 def _own_function(target: object, owner: type, method: str) -> Any:
