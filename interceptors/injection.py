@@ -150,7 +150,7 @@ class Injector:
         if found is None:
             signature = read_constructor(cls)
             for parameter in signature.visible:
-                self._check_not_injected(cls, role, parameter)
+                self._check_not_injected(cls, role, parameter, foreign=parameter.name in signature.foreign)
             getters = self.getters(signature.injected, f"{cls.__qualname__}.__init__", cls)
             build: Getter = _builder(cls, getters) if getters else lambda ctx: cls()
             found = self._constructors[cls] = build, bool(getters)
@@ -160,10 +160,10 @@ class Injector:
         """One getter for each injected parameter."""
         return [(p.parameter.name, self._getter(p, owner.rpartition("<locals>.")[2], where)) for p in injected]
 
-    def _check_not_injected(self, cls: type, role: str, parameter: Parameter) -> None:
+    def _check_not_injected(self, cls: type, role: str, parameter: Parameter, *, foreign: bool) -> None:
         if parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
             return
-        if _is_depends(parameter):
+        if foreign:
             how = "FastAPI's Depends works in a method's parameters, not in this constructor"
         elif parameter.default is Parameter.empty:
             how = "nothing gives it"
@@ -269,15 +269,6 @@ def _needs_user(provider: Any) -> bool:
     return any(
         isinstance(part, providers.Callable) and part.provides is _current_user
         for part in (provider, *provider.traverse())
-    )
-
-
-def _is_depends(parameter: Parameter) -> bool:
-    metadata = getattr(parameter.annotation, "__metadata__", ())
-    return any(
-        cls.__name__ == "Depends" and cls.__module__ == "fastapi.params"
-        for candidate in (parameter.default, *metadata)
-        for cls in type(candidate).__mro__
     )
 
 

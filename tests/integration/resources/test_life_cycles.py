@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import pytest
 from dependency_injector import containers, providers
@@ -12,6 +12,7 @@ from dependency_injector.wiring import Provide
 from fastapi import Request, Response
 from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
+from typing_extensions import TypeAliasType
 
 from interceptors import InvocationContext, intercept
 from interceptors.events import EventContext
@@ -685,6 +686,28 @@ async def test_provided_parameters(database: Database):
     async with site.client() as client:
         assert (await client.post("/users", json={"name": "ann"})).status_code == 201
     assert found == [("hook", 7, {"name": "ann"}), ("def hook", 8, 1), ("event", 7, 1)]
+
+
+async def test_parameters_by_an_alias_of_an_alias(database: Database):
+    """What stands behind aliases, generic and in a union, is given as if it were written out."""
+    found: list[Any] = []
+    site = Site(database, only(Handler.INSERT), container=Container())
+    T = TypeVar("T")
+    Stamped = TypeAliasType("Stamped", Annotated[T, Provide["stamp"]], type_params=(T,))
+    Again = TypeAliasType("Again", Stamped[Stamp])
+    Asked = TypeAliasType("Asked", TypeAliasType("Inner", Request) | None)
+
+    @site.hook(User)
+    async def on_before_insert(stamp: Again, asked: Asked) -> None:
+        found.append((stamp.number, asked.method))
+
+    @site.event(User, "on_after_insert")
+    async def event(stamp: Again | None, item: dict[str, Any]) -> None:
+        found.append((stamp.number, item["id"]))
+
+    async with site.client() as client:
+        assert (await client.post("/users", json={"name": "ann"})).status_code == 201
+    assert found == [(7, "POST"), (7, 1)]
 
 
 async def test_parameters_by_type(shop: Site):

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import pytest
 from dependency_injector import containers, providers
@@ -10,6 +10,7 @@ from dependency_injector.wiring import Provide
 from fastapi import Request, Response
 from pydantic import BaseModel, Field, Json, computed_field
 from sqlalchemy.ext.asyncio import AsyncSession
+from typing_extensions import TypeAliasType
 
 from interceptors import InterceptorRegistry, InvocationContext, UnknownKeyError, intercept
 from interceptors.events import EventContext, EventDispatcher, EventError, UnknownEventError, event
@@ -92,6 +93,26 @@ async def test_injected_parameters() -> None:
 
     await deliver(handle, Paid(order_id=1), InterceptorRegistry(Container()))
     assert seen == [(True, "Paid", 1, "mailer", ("event",), "handle")]
+
+
+async def test_what_an_alias_of_an_alias_injects_is_no_event() -> None:
+    """A handler's parameter behind aliases, generic and in a union, is given what the container has."""
+    Mailer = TypeAliasType("Mailer", Annotated[str, Provide["mailer"]])
+    Again = TypeAliasType("Again", Mailer)
+    T = TypeVar("T")
+    Maybe = TypeAliasType("Maybe", T | None, type_params=(T,))
+    About = TypeAliasType("About", EventContext)
+
+    class Container(containers.DeclarativeContainer):
+        mailer = providers.Object("mailer")
+
+    seen: list[Any] = []
+
+    async def handle(first: Again, second: Maybe[Again], about: Maybe[About], event: Paid) -> None:
+        seen.append((first, second, about.name, event))
+
+    await deliver(handle, Paid(order_id=1), InterceptorRegistry(Container()))
+    assert seen == [("mailer", "mailer", "Paid", Paid(order_id=1))]
 
 
 def _takes_unknown(event: Paid, customer: str) -> None: ...
