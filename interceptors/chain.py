@@ -4,9 +4,17 @@ from collections.abc import Awaitable, Callable, Iterable
 from types import MethodType
 from typing import Any, TypeAlias, final
 
+from interceptors.awaiting import awaiting
 from interceptors.describing import location, name_of
 from interceptors.errors import InvalidInterceptorError
-from interceptors.kinds import InterceptorFunction, InterceptorOrKey, Next, check_interceptor, is_provider
+from interceptors.kinds import (
+    InterceptorFunction,
+    InterceptorOrKey,
+    Next,
+    check_interceptor,
+    is_function_like,
+    is_provider,
+)
 
 __all__ = ["Chain", "Step", "compose", "fold", "function_of"]
 
@@ -97,9 +105,8 @@ def function_of(interceptor: InterceptorOrKey) -> InterceptorFunction:
             interceptor,
         )
     if isinstance(interceptor, type):
-        return _built_at_its_turn(interceptor)
-    intercept: InterceptorFunction | None = getattr(interceptor, "intercept", None)
-    return intercept or _as_function(interceptor)
+        return awaiting(interceptor, _built_at_its_turn(interceptor))
+    return awaiting(interceptor, _as_function(interceptor))
 
 
 def _built_at_its_turn(interceptor: Any) -> InterceptorFunction:
@@ -111,5 +118,6 @@ def _built_at_its_turn(interceptor: Any) -> InterceptorFunction:
 
 
 def _as_function(interceptor: Any) -> InterceptorFunction:
-    function: InterceptorFunction = interceptor
+    # A function may have attributes of any name: of a mock `intercept` is one.
+    function: InterceptorFunction = interceptor if is_function_like(interceptor) else interceptor.intercept
     return function

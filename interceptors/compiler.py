@@ -57,7 +57,7 @@ One for each layer; then one more stands around the invocation, or two more: aro
 class Replacement:
     """What runs in the place of an interceptor for a while; for tests."""
 
-    identities: frozenset[Hashable]
+    identity: Hashable
     by: "InterceptorOrKey | None"
     """None: nothing does."""
     is_used: bool = False
@@ -129,7 +129,7 @@ def leaves(registered: Registrations, part: Part | Candidate, within: tuple[Repl
     """Take a chain apart; leave out or replace what a test has replaced. What replaces something may run it in turn."""
     same = identity(part.interceptor)
     for replacement in reversed(registered.replacements):
-        if same in replacement.identities and not any(same in outer.identities for outer in within):
+        if same == replacement.identity and not any(same == outer.identity for outer in within):
             replacement.is_used = True
             if replacement.by is not None:
                 by = make_part(replacement.by, lambda: "override", resolver(registered))

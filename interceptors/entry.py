@@ -10,6 +10,7 @@ Where an integration fills the context it is two steps: `ctx = entry.context(arg
 from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any, Protocol, final
+from weakref import WeakSet
 
 from interceptors.candidates import Explanation
 from interceptors.compiler import Registrations, compile_plan, explain
@@ -27,6 +28,8 @@ class Registered(Protocol):
 
     @property
     def registrations(self) -> Registrations: ...
+    @property
+    def entries(self) -> "WeakSet[Entry]": ...
 
 
 @final
@@ -43,7 +46,7 @@ class Entry:
     Raises InvalidTargetError if there is no such method, or what is given is no function.
     """
 
-    __slots__ = ("_instance", "_plan", "_source", "registry", "target")
+    __slots__ = ("__weakref__", "_instance", "_plan", "_source", "registry", "target")
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class Entry:
             )
         self._source = InvocationSource(source) if isinstance(source, str) else source
         self._plan: Plan | None = None
+        registry.entries.add(self)
 
     @property
     def title(self) -> str:

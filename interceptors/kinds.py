@@ -22,6 +22,7 @@ __all__ = [
     "identity",
     "is_async",
     "is_function",
+    "is_function_like",
     "is_partial",
     "is_provider",
 ]
@@ -55,6 +56,11 @@ def is_async(function: object) -> bool:
     )
 
 
+def is_function_like(candidate: object) -> bool:
+    """Is it `async def`, or marked to be so, as mocks are? Then it is an interceptor itself, whatever attributes it has."""
+    return not isinstance(candidate, type) and inspect.iscoroutinefunction(candidate)
+
+
 def is_partial(candidate: object) -> bool:
     """Is it a `functools.partial`?"""
     return isinstance(candidate, partial)
@@ -81,7 +87,7 @@ def _problem(candidate: object) -> str | None:
     name = name_of(candidate)
     if isinstance(candidate, property | staticmethod | classmethod):
         return "is a descriptor, no interceptor; give the function itself: `async def f(ctx, next)`."
-    intercept = getattr(candidate, "intercept", None)
+    intercept = None if is_function_like(candidate) else getattr(candidate, "intercept", None)
     if isinstance(candidate, type):
         if intercept is None:
             return "is a class without `intercept`; give it `async def intercept(self, ctx, next)`."

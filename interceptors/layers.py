@@ -3,6 +3,7 @@
 from collections.abc import Awaitable
 from typing import Any
 
+from interceptors.awaiting import awaiting
 from interceptors.chain import function_of
 from interceptors.context import InvocationContext
 from interceptors.injection import Getter, Injector, Pending, settle
@@ -17,9 +18,9 @@ def layer_function(interceptor: Any, injector: Injector) -> InterceptorFunction:
         provides = getattr(interceptor, "provides", None)
         if isinstance(provides, type):
             check_interceptor(provides)
-        return _built(injector.from_provider(interceptor))
+        return awaiting(provides, _built(injector.from_provider(interceptor)))
     if isinstance(interceptor, type):
-        return _built(injector.constructor(interceptor, "interceptor")[0])
+        return awaiting(interceptor, _built(injector.constructor(interceptor, "interceptor")[0]))
     return function_of(interceptor)
 
 

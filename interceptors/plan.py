@@ -113,8 +113,11 @@ class Plan:
         return call if target.is_fixed or target.builds else call_method
 
     def _locate(self) -> Getter:
-        """The function to call: the target itself, or the method of the instance, which is built now or was brought."""
-        target, name, build = self._target, self._target.name, self._build
+        """The function to call: the target itself, or the method of the instance, which was brought or is built now.
+
+        Built at every turn: what is injected may have been bound for this attempt. Kept if nothing is injected.
+        """
+        target, name, build, keeps = self._target, self._target.name, self._build, self._builds_freely
         if target.is_fixed:
             return lambda ctx: target.function
 
@@ -124,7 +127,7 @@ class Plan:
 
         def locate(ctx: InvocationContext) -> Any:
             instance = ctx._target
-            if instance is None and build is not None:
+            if build is not None and not (keeps and instance is not None):
                 instance = build(ctx)
                 if type(instance) is Pending:
                     return Pending(partial(later, ctx, instance))

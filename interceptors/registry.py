@@ -6,6 +6,7 @@ from dataclasses import replace
 from threading import RLock
 from types import ModuleType
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from dependency_injector import containers
 
@@ -60,6 +61,8 @@ class InterceptorRegistry:
             Injector(container, current_user), observers=(warn_of_forgotten_return(),) if debug else ()
         )
         """All that is known at this moment; each change makes new ones."""
+        self.entries: WeakSet[Entry] = WeakSet()
+        """The doors that lead into its chains, as long as somebody has them."""
         self._lock = RLock()  # around each change; nothing else is acquired in it
         self._globals: tuple[GlobalEntry, ...] = ()  # in the order in which they were registered
         self._entries: dict[Any, Entry] = {}

@@ -12,16 +12,17 @@ back at its end.
 from collections.abc import Awaitable, Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from inspect import Parameter, Signature
-from typing import Any
+from typing import Any, overload
 
 import pytest
 
-from interceptors.candidates import Part, make_part
+from interceptors.candidates import Candidate, Part, make_part
 from interceptors.chain import fold
 from interceptors.compiler import Layer, Replacement, layers_of, resolver
 from interceptors.context import MISSING, InvocationContext, InvocationSource, Running
 from interceptors.decorators import annotate, names
-from interceptors.describing import name_of
+from interceptors.describing import location, name_of, suggest
+from interceptors.entry import Entry
 from interceptors.errors import NothingReplacedError
 from interceptors.kinds import InterceptorFunction, InterceptorOrKey, check_interceptor, identity
 from interceptors.plan import Plan
@@ -95,16 +96,35 @@ async def run_interceptor(
         return await run(ctx)
 
 
+@overload
+def override(
+    registry: InterceptorRegistry, interceptor: InterceptorOrKey, fake: InterceptorOrKey
+) -> AbstractContextManager[None]: ...
+@overload
+def override(registry: InterceptorRegistry, *, fake: InterceptorOrKey, group: str) -> AbstractContextManager[None]: ...
 @contextmanager
-def override(registry: InterceptorRegistry, interceptor: InterceptorOrKey, fake: InterceptorOrKey) -> Generator[None]:
-    """Run `fake` in the place of an interceptor, named by itself or by its key, in every chain of the registry.
+def override(
+    registry: InterceptorRegistry,
+    interceptor: "InterceptorOrKey | None" = None,
+    fake: "InterceptorOrKey | None" = None,
+    *,
+    group: str | None = None,
+) -> Generator[None]:
+    """Run `fake` in the place of an interceptor in every chain of the registry; of all globals of a `group` together.
 
-    Of two overrides of one interceptor the later counts, and each ends for itself, in whatever order.
-    Raises UnknownKeyError, and NothingReplacedError at the end if it is in no chain.
+    The interceptor is named by itself or by its key. Of two overrides of one the later counts, and each ends for
+    itself, in whatever order. Raises UnknownKeyError, and NothingReplacedError if there is no such group or, at the
+    end, if the interceptor is in no chain.
     """
+    if fake is None or (interceptor is None) is (group is None):
+        raise TypeError("Write override(registry, interceptor, fake), or override(registry, fake=fake, group=name).")
     check_interceptor(fake)
     registry.resolve(fake, lambda: "override")
-    with _replaced(registry, name_of(interceptor), [_identity(registry, interceptor)], fake):
+    with ExitStack() as stack:
+        first, *others = [interceptor] if interceptor is not None else _in_group(registry, group)
+        stack.enter_context(_replaced(registry, first, fake))
+        for other in others:
+            stack.enter_context(_replaced(registry, other, None))
         yield
 
 
@@ -116,15 +136,12 @@ def without(
 
     Raises UnknownKeyError, and NothingReplacedError if there is no such group or, at the end, if one is in no chain.
     """
+    left_out = [*interceptors, *(each for name in names(group) for each in _in_group(registry, name))]
+    if not left_out:
+        raise TypeError("Write without(registry, interceptor), or without(registry, group=name).")
     with ExitStack() as stack:
-        for interceptor in interceptors:
-            same = [_identity(registry, interceptor)]
-            stack.enter_context(_replaced(registry, name_of(interceptor), same, None))
-        for each in names(group):
-            found = [entry.interceptor for entry in registry.registrations.globals if entry.group == each]
-            if not found:
-                raise NothingReplacedError(f"No global interceptor is in the group {each!r}.", each)
-            stack.enter_context(_replaced(registry, each, [_identity(registry, one) for one in found], None))
+        for interceptor in left_out:
+            stack.enter_context(_replaced(registry, interceptor, None))
         yield
 
 
@@ -151,18 +168,29 @@ def record(registry: InterceptorRegistry) -> Generator[list[str]]:
 
 @contextmanager
 def _replaced(
-    registry: InterceptorRegistry, name: str, same: Iterable[Hashable], by: "InterceptorOrKey | None"
+    registry: InterceptorRegistry, interceptor: InterceptorOrKey, by: "InterceptorOrKey | None"
 ) -> Generator[None]:
-    replacement = Replacement(frozenset(same), by)
-    replacement.is_used = any(each in replacement.identities for each in _of_globals(registry))
+    same = identity(registry.resolve(interceptor, lambda: "override"))
+    replacement = Replacement(same, by, is_used=same in _of_globals(registry))
     with registry.replacing(replacement):
         yield
-    if not replacement.is_used:
+    if not (replacement.is_used or any(same in _of_chain(entry) for entry in list(registry.entries))):
+        name = name_of(interceptor)
         raise NothingReplacedError(
-            f"{name} is in no chain of the registry, so nothing was replaced. Name the very object that is declared, or "
-            f'its key: `override(registry, "auth", fake)`.',
+            f"{name} ({location(interceptor)}) is in no chain of the registry, so nothing was replaced. Name the very "
+            f'object that is declared, or its key: `override(registry, "auth", fake)`.',
             name,
         )
+
+
+def _in_group(registry: InterceptorRegistry, group: "str | None") -> list[InterceptorOrKey]:
+    found = [entry.interceptor for entry in registry.registrations.globals if entry.group == group]
+    if not found:
+        known = [entry.group for entry in registry.registrations.globals]
+        raise NothingReplacedError(
+            f"No global interceptor is in the group {group!r}.{suggest(str(group), known)}", str(group)
+        )
+    return found
 
 
 def _of_globals(registry: InterceptorRegistry) -> Iterator[Hashable]:
@@ -172,14 +200,16 @@ def _of_globals(registry: InterceptorRegistry) -> Iterator[Hashable]:
         yield from _identities(part)
 
 
-def _identities(part: Part) -> Iterator[Hashable]:
+def _of_chain(entry: Entry) -> Iterator[Hashable]:
+    """What a known chain is made of, whether it has run since or not."""
+    for candidate in entry.explain().chain:
+        yield from _identities(candidate)
+
+
+def _identities(part: Part | Candidate) -> Iterator[Hashable]:
     yield identity(part.interceptor)
     for each in part.parts:
         yield from _identities(each)
-
-
-def _identity(registry: InterceptorRegistry, interceptor: InterceptorOrKey) -> Hashable:
-    return identity(registry.resolve(interceptor, lambda: "override"))
 
 
 def _fake_target(args: Mapping[str, Any], annotations: Mapping[str, Any]) -> Any:

@@ -56,6 +56,7 @@ def replacing(registry: InterceptorRegistry) -> None:
         assert_type(ran, list[str])
     manager: AbstractContextManager[list[str], bool | None] = record(registry)
     assert_type(manager.__enter__(), list[str])
-    override(registry, log)  # type: ignore[call-arg]
-    override(registry, log, 5)  # type: ignore[arg-type]
+    override(registry, log)  # type: ignore[call-overload]
+    override(registry, log, 5)  # type: ignore[call-overload]
+    override(registry, fake=log, group="audit")
     without(log)  # type: ignore[arg-type]

@@ -1,6 +1,8 @@
 """Helpers for people who test their own interceptors: a context without a server, fakes in place, and what ran."""
 
+import re
 from typing import Annotated, Any
+from unittest.mock import AsyncMock
 
 import pytest
 from dependency_injector import containers, providers
@@ -18,6 +20,7 @@ from interceptors import (
     compose,
     intercept,
 )
+from interceptors.errors import NothingReplacedError
 from interceptors.testing import make_context, override, record, run_interceptor, without
 from tests.unit.helpers import on_both_backends, passing
 
@@ -33,6 +36,19 @@ def tag(text: str) -> Any:
 
 
 LOG, CACHE, FAKE = tag("log"), tag("cache"), tag("fake")
+
+
+class Limit:
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Limit)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    async def intercept(self, ctx: Any, next: Next) -> Any:
+        return f"{self.number} {await next()}"
 
 
 class Service:
@@ -266,8 +282,6 @@ async def test_interceptors_can_be_left_out() -> None:
             assert await registry.invoke(service, "work") == "worked"
     with without(registry, LOG, CACHE):
         assert await registry.invoke(service, "work") == "worked"
-    with without(registry):
-        assert await registry.invoke(service, "work") == "log cache worked"
     assert await registry.invoke(service, "work") == "log cache worked"
 
 
@@ -341,6 +355,132 @@ async def test_a_provider_is_recorded_by_the_name_of_what_it_provides() -> None:
         await registry.invoke(Target(), "work")
 
     assert ran == [registry.explain(Target, "work").chain[0].name]
+
+
+async def test_overrides_end_in_any_order_and_the_later_one_counts() -> None:
+    """Each takes back its own: two tests that overlap leave nothing behind."""
+    registry = given()
+
+    async def ran() -> Any:
+        return await registry.invoke(Service(), "work")
+
+    async def other(ctx: Any, next: Next) -> Any:
+        return f"other {await next()}"
+
+    first, second, third = override(registry, LOG, FAKE), without(registry, LOG), override(registry, LOG, other)
+    for each in (first, second, third):
+        each.__enter__()
+    assert await ran() == "other cache worked"
+    second.__exit__(None, None, None)
+    assert await ran() == "other cache worked"
+    third.__exit__(None, None, None)
+    assert await ran() == "fake cache worked"
+    first.__exit__(None, None, None)
+    assert await ran() == "log cache worked"
+
+
+async def test_what_replaces_an_interceptor_may_run_it_in_turn_and_be_replaced_itself() -> None:
+    """A spy around the real one; and an override of what an override has put there."""
+    registry = given()
+    spied: list[str] = []
+
+    async def spy(ctx: Any, next: Next) -> Any:
+        spied.append("spied")
+        return await next()
+
+    with override(registry, LOG, compose(spy, LOG)):
+        assert await registry.invoke(Service(), "work") == "log cache worked"
+        with override(registry, spy, FAKE):
+            assert await registry.invoke(Service(), "work") == "fake log cache worked"
+    assert spied == ["spied"]
+
+
+@pytest.mark.parametrize("how", ["never declared", "only bound", "an equal one", "another factory's"])
+async def test_to_replace_what_is_in_no_chain_is_an_error(how: str) -> None:
+    """A test that thinks that it has switched something off says so."""
+
+    def retry(times: int) -> Any:
+        async def retrying(ctx: Any, next: Next) -> Any:
+            return await next()
+
+        return retrying
+
+    registry = given()
+    registry.bind("only bound", FAKE)
+    wrong: Any = {"never declared": FAKE, "only bound": "only bound", "an equal one": Limit(1)}.get(how, retry(3))
+    registry.add_global(Limit(1))
+    for begin in (lambda: without(registry, wrong), lambda: override(registry, wrong, FAKE)):
+        with pytest.raises(NothingReplacedError, match="is in no chain of the registry") as info, begin():
+            await registry.invoke(Service(), "work")
+        assert re.search("fake|only bound|Limit|retrying", info.value.name)
+
+
+async def test_an_error_of_the_block_is_not_hidden_by_ours() -> None:
+    """What went wrong first is what a test has to tell."""
+    with pytest.raises(ZeroDivisionError), without(given(), FAKE):
+        raise ZeroDivisionError
+
+
+async def test_what_is_in_a_chain_somewhere_can_be_replaced() -> None:
+    """A global of other source types, a part of one, and what a method declares whose chain is compiled in the block."""
+    registry = given()
+
+    async def local(ctx: Any, next: Next) -> Any:
+        return f"local {await next()}"
+
+    class Local:
+        @intercept(compose(local))
+        async def work(self) -> str:
+            return "worked"
+
+    part = Limit(2)
+    registry.add_global(compose(part), source="route")
+    with without(registry, part), override(registry, local, FAKE):
+        assert await registry.invoke(Local(), "work", source=InvocationSource("job")) == "log fake worked"
+
+
+async def test_a_group_can_be_left_out_or_replaced_as_one() -> None:
+    """Of several interceptors in it the fake runs once."""
+    registry = given()
+    for number in (1, 2):
+        registry.add_global(Limit(number), group="limits")
+
+    async def ran() -> Any:
+        return await registry.invoke(Service(), "work")
+
+    assert await ran() == "log 1 2 cache worked"
+    with without(registry, group="limits"):
+        assert await ran() == "log cache worked"
+    with override(registry, fake=FAKE, group="limits"):
+        assert await ran() == "log fake cache worked"
+    with pytest.raises(NothingReplacedError, match="'limit'. Did you mean 'limits'"), without(registry, group="limit"):
+        pass
+    with pytest.raises(NothingReplacedError), override(registry, fake=FAKE, group="nothing"):
+        pass
+
+
+def test_a_call_that_replaces_nothing_says_how_it_is_written() -> None:
+    """Neither an interceptor nor a group, or both, or no fake."""
+    registry = given()
+    wrong: list[Any] = [
+        lambda: without(registry),
+        lambda: override(registry, LOG),
+        lambda: override(registry, fake=FAKE),
+        lambda: override(registry, LOG, FAKE, group="limits"),
+    ]
+    for begin in wrong:
+        with pytest.raises(TypeError, match="registry, "), begin():
+            pass
+
+
+async def test_a_mock_can_stand_in() -> None:
+    """It is called as a function, whatever attributes a mock makes up; it gets the context and `next`."""
+    registry = given()
+    for mock in (AsyncMock(return_value="mocked"), AsyncMock(spec=LOG, return_value="mocked")):
+        with override(registry, LOG, mock):
+            assert await registry.invoke(Service(), "work") == "mocked"
+        ctx, next = mock.await_args.args
+        assert ctx.target_name == "Service.work" and await next() == "cache worked"
 
 
 # -- fixtures ----------------------------------------------------------------------------------------------------------
