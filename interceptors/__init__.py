@@ -8,6 +8,7 @@ from interceptors.candidates import Candidate, Explanation
 from interceptors.chain import Chain, compose
 from interceptors.context import InvocationContext, InvocationSource
 from interceptors.decorators import annotate, global_interceptor, intercept, skip_interceptors
+from interceptors.entry import Entry
 from interceptors.errors import (
     AlreadyInstalledError,
     ForgottenReturnWarning,
@@ -33,6 +34,7 @@ __all__ = [
     "Arguments",
     "Candidate",
     "Chain",
+    "Entry",
     "Explanation",
     "ForgottenReturnWarning",
     "GroupOrderError",

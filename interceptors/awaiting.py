@@ -16,6 +16,8 @@ from interceptors.kinds import InterceptorFunction, Next, is_function_like
 
 __all__ = ["awaiting"]
 
+_TUPLE: type = tuple  # for isinstance without narrowing: of two variables in one instruction
+
 
 def awaiting(interceptor: object, function: InterceptorFunction) -> InterceptorFunction:
     """The function of a layer, so that what it gets from `next()` and returns is awaited in any case."""
@@ -71,7 +73,8 @@ def _code_awaits(code: CodeType, position: int) -> bool:
         return False
     instructions = [each for each in dis.get_instructions(code) if each.opname not in ("PUSH_NULL", "PRECALL")]
     for index, each in enumerate(instructions):
-        names = each.argval if isinstance(each.argval, tuple) else (each.argval,)
+        operand: Any = each.argval
+        names = operand if isinstance(operand, _TUPLE) else (operand,)
         if name in names:
             loads = each.opname.startswith("LOAD_FAST") or each.opname.endswith("LOAD_FAST")
             call, use = instructions[index + 1 : index + 3] or (None, None)

@@ -6,7 +6,7 @@ from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from inspect import Parameter
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol, final
+from typing import Any, ClassVar, Protocol, TypeAlias, final
 
 import anyio
 
@@ -15,6 +15,7 @@ from interceptors.errors import OutsideInvocationError, UserNotResolvedError
 
 __all__ = [
     "MISSING",
+    "Cell",
     "InvocationContext",
     "InvocationPlan",
     "InvocationSource",
@@ -31,34 +32,38 @@ MISSING: Any = object()
 _SCOPE_KEY = "interceptors"
 
 
+Cell: TypeAlias = list[Any]
+"""An invocation while it runs: [its context, or None when it has ended; the cell that it was started in, or None].
+
+`current` holds a cell and not the context, and the cell is emptied at the end. So a contextvars context that somebody
+keeps (a copy, a task, a timer) keeps no request alive, and a task that outlives the request in which it was started
+belongs to none; while an invocation further out runs, what an inner one has left behind still belongs to that one.
+"""
+
+current: ContextVar[Cell] = ContextVar("interceptors.current")
+"""The innermost invocation of this task, or of the task that started it. Set here and by `interceptors.entry` only."""
+
+
 @final
 class Running:
-    """An invocation while it runs. `current` holds this and not the context, and it is emptied at the end.
+    """`with Running(ctx)`: what is called in the block belongs to the invocation. Can be entered again and again."""
 
-    So a contextvars context that somebody keeps (a copy, a task, a timer) keeps no request alive, and a task that
-    outlives the request in which it was started belongs to none.
+    __slots__ = ("_cell", "_ctx", "_token")
 
-    >>> with Running(ctx):
-    ...     ...  # what is called here belongs to the invocation
-    """
-
-    __slots__ = ("_token", "ctx", "outer")
-
-    ctx: "InvocationContext | None"
-    """None when it has ended."""
-    outer: "Running | None"
-    """The one it was started in; while that one runs, what this one has left behind belongs to the same request."""
+    _cell: Cell
+    _token: Token[Cell]
 
     def __init__(self, ctx: "InvocationContext") -> None:
-        self.ctx = ctx
-        self.outer = current.get(None)
+        self._ctx = ctx
 
     def __enter__(self) -> None:
-        self._token = current.set(self)
+        self._cell = [self._ctx, current.get(None)]
+        self._token = current.set(self._cell)
 
     def __exit__(self, *_: object) -> None:
-        self.ctx = None
-        leave(self._token)
+        self._cell[0] = None
+        with suppress(ValueError):  # a coroutine that is closed in another context has nothing to put back there
+            current.reset(self._token)
 
     async def __aenter__(self) -> None:
         self.__enter__()
@@ -67,23 +72,14 @@ class Running:
         self.__exit__()
 
 
-current: ContextVar[Running] = ContextVar("interceptors.current")
-"""The innermost invocation of this task, or of the task that started it. Set here and by `interceptors.entry` only."""
-
-
-def leave(token: Token[Running]) -> None:
-    """Put `current` back to what it was."""
-    with suppress(ValueError):  # a coroutine that is closed in another context has nothing to put back there
-        current.reset(token)
-
-
 def innermost() -> "InvocationContext | None":
     """The innermost invocation that runs here; None outside."""
     cell = current.get(None)
     while cell is not None:
-        if cell.ctx is not None:
-            return cell.ctx
-        cell = cell.outer
+        ctx: InvocationContext | None = cell[0]
+        if ctx is not None:
+            return ctx
+        cell = cell[1]
     return None
 
 

@@ -4,7 +4,7 @@ import inspect
 from functools import wraps
 from typing import Any, Protocol, TypeVar, cast
 
-from interceptors.context import InvocationSource, Running, current, leave
+from interceptors.context import Cell, InvocationSource, current
 from interceptors.describing import function_behind, location
 from interceptors.entry import Entry
 from interceptors.errors import InvalidTargetError
@@ -158,13 +158,16 @@ def _intercepted_method(registry: Registry, name: str, raw: Any) -> Any:
         target = _target_of(self)
         ctx = entry_of(target, name, _SOURCE).context(args, kwargs)
         ctx._target = target
-        cell = Running(ctx)
+        cell: Cell = [ctx, current.get(None)]
         token = current.set(cell)
         try:
             return await ctx._plan.run(ctx)
         finally:
-            cell.ctx = None
-            leave(token)
+            cell[0] = None
+            try:  # noqa: SIM105
+                current.reset(token)
+            except ValueError:
+                pass
 
     wraps(function_behind(raw))(method)
     if _is_static(raw):  # as a method of the proxy it has a `self`, which its signature must show

@@ -1,0 +1,364 @@
+"""The door: the one way into a chain, as somebody writes an integration of their own with it."""
+
+import asyncio
+import contextvars
+import gc
+import weakref
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+
+from interceptors import (
+    Entry,
+    InterceptorRegistry,
+    InvalidTargetError,
+    InvocationBindings,
+    InvocationContext,
+    InvocationSource,
+    Next,
+    OutsideInvocationError,
+    UnknownKeyError,
+    annotate,
+    intercept,
+)
+from tests.unit.helpers import on_both_backends, passing, recording
+
+
+class Orders:
+    @annotate(role="clerk")
+    async def close(self, order_id: int, reason: str = "paid") -> str:
+        return f"closed {order_id}: {reason}"
+
+    @staticmethod
+    async def fixed(order_id: int) -> int:
+        return order_id
+
+    @classmethod
+    async def of_class(cls, order_id: int) -> tuple[type, int]:
+        return cls, order_id
+
+    def plain(self, order_id: int) -> int:
+        return order_id
+
+
+async def handle(order_id: int) -> int:
+    return order_id
+
+
+class Callable:
+    async def __call__(self, order_id: int) -> int:
+        return order_id
+
+
+orders = Orders()
+
+
+@pytest.mark.parametrize(
+    ("target", "method", "title", "result"),
+    [
+        (orders, "close", "Orders.close", "closed 7: paid"),
+        (orders, "plain", "Orders.plain", 7),
+        (orders, "fixed", "Orders.fixed", 7),
+        (Orders, "of_class", "Orders.of_class", (Orders, 7)),
+        (handle, None, "handle", 7),
+        (orders.close, None, "Orders.close", "closed 7: paid"),
+        (Callable(), None, "Callable.__call__", 7),
+    ],
+)
+@on_both_backends
+async def test_whatever_can_be_called_has_a_door(target: Any, method: Any, title: str, result: Any) -> None:
+    """An object's or a class's method, a function, a bound method, a callable object."""
+    events: list[str] = []
+    registry = InterceptorRegistry()
+    registry.add_global(recording("layer", events), source="queue")
+    entry = Entry(registry, target, method, source="queue")
+    assert entry.title == title == entry.explain().target
+    assert await entry(7) == await entry(order_id=7) == result
+    assert events == [">layer", "<layer"] * 2
+
+
+@pytest.mark.parametrize(("target", "method"), [(Orders, "close"), (orders, "nothing"), (7, None)])
+def test_what_cannot_be_called_is_refused_where_the_door_is_made(target: Any, method: Any) -> None:
+    """An instance method needs an instance; the others are no functions."""
+    with pytest.raises(InvalidTargetError):
+        Entry(InterceptorRegistry(), target, method)
+
+
+async def test_the_source_is_a_type_or_tells_more_or_there_is_none() -> None:
+    """It decides which globals run, and interceptors see it."""
+    seen: list[Any] = []
+
+    async def look(ctx: InvocationContext, next: Next) -> Any:
+        seen.append(ctx.source)
+        return await next()
+
+    registry = InterceptorRegistry()
+    registry.add_global(look)
+    for source in ("queue", InvocationSource("queue", "orders"), None):
+        await Entry(registry, handle, source=source)(1)
+    assert seen == [InvocationSource("queue"), InvocationSource("queue", "orders"), None]
+    assert Entry(registry, handle).explain().source == "job"
+
+
+class QueueContext(InvocationContext):
+    """A message of a queue."""
+
+    message_id: str = ""
+
+
+async def test_an_integration_fills_the_context_between_the_two_steps() -> None:
+    """It has a class of its own for it, and may commit inside of the invocation when the chain has returned."""
+    seen: list[Any] = []
+
+    async def by_message(ctx: QueueContext, next: Next) -> Any:
+        seen.append((ctx.message_id, ctx.args["order_id"], ctx.annotations["role"], ctx.target))
+        return await next()
+
+    registry = InterceptorRegistry()
+    registry.add_global(by_message)
+    entry = Entry(registry, orders, "close", source="queue", context_class=QueueContext)
+    ctx = entry.context((), {"order_id": 7})
+    assert isinstance(ctx, QueueContext)
+    ctx.message_id = "m1"
+    async with entry.running_as(ctx):
+        assert await entry.run(ctx) == "closed 7: paid"
+        assert InvocationBindings.context() is ctx  # here it would commit
+    with pytest.raises(OutsideInvocationError):
+        InvocationBindings.context()
+    assert seen == [("m1", 7, "clerk", orders)]
+
+
+async def test_what_is_wrong_with_the_chain_can_be_asked_for_at_the_start() -> None:
+    """An integration checks when it starts; else the first call tells."""
+    registry = InterceptorRegistry()
+    registry.add_global("missing", source="queue")
+    entry = Entry(registry, handle, source="queue")
+    with pytest.raises(UnknownKeyError):
+        entry.check()
+    with pytest.raises(UnknownKeyError):
+        await entry(1)
+    registry.bind("missing", passing)
+    entry.check()
+    assert await entry(1) == 1
+
+
+@on_both_backends
+async def test_a_change_of_the_registry_counts_from_the_next_call_on() -> None:
+    """Also what a decorator records later, and another method that the class gets."""
+
+    class Service:
+        async def work(self) -> str:
+            return "worked"
+
+    events: list[str] = []
+    registry = InterceptorRegistry()
+    entry = Entry(registry, Service(), "work")
+    assert await entry() == "worked" and events == []
+    registry.add_global(recording("global", events))
+    assert await entry() == "worked" and events == [">global", "<global"]
+    intercept(recording("late", events))(Service)
+    events.clear()
+    assert await entry() == "worked" and events == [">global", ">late", "<late", "<global"]
+
+    async def other(self: Any, amount: int = 2) -> int:
+        return amount
+
+    Service.work = other  # type: ignore[assignment]
+    assert await entry(amount=3) == 3
+
+
+async def test_a_call_inside_an_invocation_belongs_to_its_request_unless_it_starts_afresh() -> None:
+    """With the request's bindings and user; `request=` begins a request of its own."""
+    seen: list[Any] = []
+
+    async def look(ctx: InvocationContext, next: Next) -> Any:
+        seen.append((ctx.request, await ctx.get("tenant", default=None)))
+        return await next()
+
+    registry = InterceptorRegistry()
+    registry.add_global(look)
+    inner = Entry(registry, handle)
+
+    async def outside() -> None:
+        InvocationBindings.context().bind_request("tenant", "t1")
+        await inner(1)
+        await inner.run(inner.context((1,), request="other"))
+
+    await Entry(registry, outside).run(Entry(registry, outside).context(request="first"))
+    assert seen == [("first", None), ("first", "t1"), ("other", None)]
+
+
+@pytest.mark.parametrize("started_in", ["invocation", "one inside", "running_as"])
+async def test_a_task_belongs_to_the_request_as_long_as_that_runs(started_in: str) -> None:
+    """Also where the inner invocation that started it has ended; afterwards it belongs to none."""
+    registry = InterceptorRegistry()
+    ask, answers = asyncio.Queue[None](), asyncio.Queue[Any]()
+
+    async def tells() -> None:
+        await answers.put(InvocationBindings.context().request)
+
+    tell = Entry(registry, tells)
+
+    async def work() -> None:
+        while True:
+            await ask.get()
+            await tell()
+
+    tasks: list[asyncio.Task[None]] = []
+
+    async def start() -> None:
+        tasks.append(asyncio.create_task(work()))
+
+    async def outside() -> None:
+        if started_in == "one inside":
+            await Entry(registry, start)()
+        elif started_in == "invocation":
+            await start()
+        await ask.put(None)
+        answered.append(await answers.get())
+
+    answered: list[Any] = []
+    entry = Entry(registry, outside)
+    ctx = entry.context(request="the request")
+    async with entry.running_as(ctx):
+        if started_in == "running_as":
+            await start()
+        await entry.run(ctx)
+    await ask.put(None)
+    answered.append(await answers.get())
+    tasks[0].cancel()
+    assert answered == ["the request", None]
+
+
+class Body:
+    """Stands for what a request holds."""
+
+
+@pytest.mark.parametrize("keep", ["copy", "task", "timer"])
+async def test_a_context_that_somebody_keeps_keeps_no_request_alive(keep: str) -> None:
+    """A contextvars copy, a task that waits, a timer: freed by counting references, without the collector."""
+    registry, kept = InterceptorRegistry(), []
+
+    async def starts() -> None:
+        if keep == "copy":
+            kept.append(contextvars.copy_context())
+        elif keep == "task":
+            kept.append(asyncio.create_task(asyncio.Event().wait()))
+        else:
+            kept.append(asyncio.get_running_loop().call_later(60, print))
+
+    body = Body()
+    alive = weakref.ref(body)
+    entry = Entry(registry, starts)
+    gc.disable()
+    try:
+        await entry.run(entry.context(request=body))
+        del body
+        await asyncio.sleep(0)
+        assert alive() is None
+    finally:
+        gc.enable()
+        if keep != "copy":
+            kept[0].cancel()
+
+
+@on_both_backends
+async def test_a_layer_that_answers_early_does_not_reopen_the_request() -> None:
+    """What it has left running has its own context in hand, but what that starts belongs to no request."""
+    go, done = anyio.Event(), anyio.Event()
+    seen: list[Any] = []
+    registry = InterceptorRegistry()
+
+    async def tells() -> None:
+        seen.append(InvocationBindings.context().request)
+
+    async def slow() -> None:
+        await go.wait()
+        with pytest.raises(OutsideInvocationError):
+            InvocationBindings.request()
+        await Entry(registry, tells)()
+        done.set()
+
+    async with anyio.create_task_group() as tasks:
+
+        async def early(ctx: InvocationContext, next: Next) -> Any:
+            tasks.start_soon(next)
+            return "early"
+
+        entry = Entry(registry, intercept(early)(slow))
+        assert await entry.run(entry.context(request="the request")) == "early"
+        go.set()
+        await done.wait()
+    assert seen == [None]
+
+
+async def test_a_call_that_is_closed_in_another_context_closes() -> None:
+    """As the event loop does with what is left at its end; the context it is closed in stays as it is."""
+
+    async def waits() -> None:
+        await asyncio.Event().wait()
+
+    call = Entry(InterceptorRegistry(), waits)()
+    contextvars.copy_context().run(call.send, None)
+    call.close()
+    with pytest.raises(OutsideInvocationError):
+        InvocationBindings.context()
+
+
+async def test_hundreds_of_calls_at_once_see_their_own_context() -> None:
+    """Whatever the order in which they go on."""
+    registry = InterceptorRegistry()
+
+    async def mine(number: int) -> bool:
+        await anyio.sleep(0)
+        before = InvocationBindings.context().args["number"]
+        await anyio.sleep(0)
+        return bool(before == number == InvocationBindings.context().args["number"])
+
+    entry = Entry(registry, mine)
+    assert all(await asyncio.gather(*(entry(number) for number in range(300))))
+
+
+# -- an integration of one's own: the example of the README ------------------------------------------------------------
+
+
+class Consumer:
+    """A queue's consumer, as it would be written over a broker's client."""
+
+    def __init__(self, registry: InterceptorRegistry, function: Any) -> None:
+        self.entry = Entry(registry, function, source="queue", context_class=QueueContext)
+
+    @asynccontextmanager
+    async def started(self) -> AsyncIterator["Consumer"]:
+        self.entry.check()
+        yield self
+
+    async def receive(self, message_id: str, body: dict[str, Any]) -> Any:
+        ctx = self.entry.context((), body)
+        ctx.message_id = message_id  # type: ignore[attr-defined]
+        return await self.entry.run(ctx)
+
+
+async def test_messages_of_a_queue_go_through_the_chain() -> None:
+    """With keys, groups, skips and explain as anywhere."""
+    seen: list[str] = []
+
+    async def deduplicate(ctx: QueueContext, next: Next) -> Any:
+        if ctx.message_id in seen:
+            return "seen before"
+        seen.append(ctx.message_id)
+        return await next()
+
+    registry = InterceptorRegistry()
+    registry.bind("deduplicate", deduplicate)
+
+    @intercept("deduplicate")
+    async def handle_order(order_id: int) -> int:
+        return order_id
+
+    async with Consumer(registry, handle_order).started() as consumer:
+        assert await consumer.receive("a", {"order_id": 1}) == 1
+        assert await consumer.receive("a", {"order_id": 1}) == "seen before"
