@@ -16,8 +16,6 @@ from interceptors.kinds import InterceptorFunction, Next, is_function_like
 
 __all__ = ["awaiting"]
 
-_TUPLE: type = tuple  # for isinstance without narrowing: of two variables in one instruction
-
 
 def awaiting(interceptor: object, function: InterceptorFunction) -> InterceptorFunction:
     """The function of a layer, so that what it gets from `next()` and returns is awaited in any case."""
@@ -73,19 +71,11 @@ def _code_awaits(code: CodeType, position: int) -> bool:
         return False
     instructions = [each for each in dis.get_instructions(code) if each.opname not in ("PUSH_NULL", "PRECALL")]
     for index, each in enumerate(instructions):
-        operand: Any = each.argval
-        names = operand if isinstance(operand, _TUPLE) else (operand,)
+        names = each.argrepr.split(", ") if "_FAST" in each.opname else []  # one instruction may load two variables
         if name in names:
-            loads = each.opname.startswith("LOAD_FAST") or each.opname.endswith("LOAD_FAST")
-            call, use = instructions[index + 1 : index + 3] or (None, None)
-            is_called = call is not None and (call.opname, call.arg) == ("CALL", 0)
-            if not (
-                loads
-                and names[-1] == name
-                and names.count(name) == 1
-                and is_called
-                and use is not None
-                and use.opname == "GET_AWAITABLE"
-            ):
+            is_load = each.opname.startswith("LOAD_FAST") or each.opname.endswith("LOAD_FAST")
+            following = [(after.opname, after.arg) for after in instructions[index + 1 : index + 3]]
+            is_awaited = following[:1] == [("CALL", 0)] and [each[0] for each in following[1:]] == ["GET_AWAITABLE"]
+            if not (is_load and is_awaited and names.index(name) == len(names) - 1):
                 return False
     return True

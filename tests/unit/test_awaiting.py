@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from interceptors import InterceptorRegistry, Next, compose, intercept
 from interceptors.awaiting import awaiting
-from interceptors.describing import name_of
 from tests.unit.helpers import on_both_backends, passing, place, recording
 
 
@@ -218,7 +217,9 @@ class Awaits:
 
 
 @pytest.mark.parametrize(
-    "layer", [once, several_times, beside_other_names, Awaits(), Awaits, Awaits().intercept], ids=name_of
+    "layer",
+    [once, several_times, beside_other_names, Awaits(), Awaits, Awaits().intercept],
+    ids=["once", "several times", "other names", "object", "class", "bound method"],
 )
 def test_nothing_stands_around_a_layer_that_awaits_next(layer: Any) -> None:
     """Its code shows it, so it costs nothing."""
