@@ -7,11 +7,11 @@ import traceback
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import anyio
 import pytest
-from dependency_injector import providers
+from dependency_injector import containers, providers
 from dependency_injector.wiring import Provide
 
 import interceptors
@@ -411,3 +411,66 @@ async def test_a_traceback_shows_the_lines_of_interceptors_of_every_kind() -> No
         assert own == ["function", "class", "class", "class", "function", "target"]
         library = Path(interceptors.__file__).parent
         assert len([frame for frame in frames if library in Path(frame.filename).parents]) == 1
+
+
+# -- next() again ------------------------------------------------------------------------------------------------------
+
+
+class Session:
+    made: ClassVar[list["Session"]] = []
+
+    def __init__(self) -> None:
+        self.rows: list[str] = []
+        self.made.append(self)
+
+
+@pytest.mark.parametrize("kind", ["parameter", "inner interceptor", "object of a provider", "key of the invocation"])
+async def test_a_retry_works_with_what_was_bound_for_it(kind: str) -> None:
+    """What is built or injected further in is built again: the first attempt's session has been rolled back."""
+    committed: list[list[str]] = []
+    failures = [ValueError()]
+
+    async def retries(ctx: InvocationContext, next: Next) -> Any:
+        try:
+            return await next()
+        except ValueError:
+            return await next()
+
+    async def transaction(ctx: InvocationContext, next: Next) -> Any:
+        session = Session()
+        ctx.bind("session", session)
+        result = await next()
+        committed.append(session.rows)
+        return result
+
+    def work(session: Session) -> str:
+        session.rows.append("row")
+        if failures:
+            raise failures.pop()
+        return "saved"
+
+    class Writes:
+        def __init__(self, session: Annotated[Session, Provide["session"]]) -> None:
+            self.session = session
+
+        async def intercept(self, ctx: InvocationContext, next: Next) -> Any:
+            work(self.session)
+            return await next()
+
+    class Container(containers.DeclarativeContainer):
+        writes = providers.Factory(
+            Writes, session=providers.Callable(lambda ctx: ctx.bound("session"), InvocationBindings.context)
+        )
+
+    class Service:
+        @intercept(*{"inner interceptor": [Writes], "object of a provider": ["writes"]}.get(kind, []))
+        async def save(self, ctx: InvocationContext, session: Annotated[Session, Provide["session"]]) -> str:
+            if kind == "parameter":
+                return work(session)
+            return work(await ctx.get("session")) if kind == "key of the invocation" else "saved"
+
+    registry = InterceptorRegistry(Container())
+    registry.add_global(retries)
+    registry.add_global(transaction)
+    assert await registry.invoke(Service(), "save") == "saved"
+    assert committed == [["row"]]

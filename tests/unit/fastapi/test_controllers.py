@@ -338,8 +338,8 @@ def test_a_controller_is_built_when_its_methods_turn_comes() -> None:
     assert events == ["layer", "layer", "built for acme"]
 
 
-def test_next_called_again_keeps_the_instance() -> None:
-    """A retry runs the method again on the controller that is there."""
+def test_next_called_again_builds_a_controller_anew_whose_constructor_is_injected() -> None:
+    """What is injected may have been bound for this attempt; without it the instance is kept."""
 
     async def twice(ctx: InvocationContext, next: Next) -> Any:
         return [await next(), await next()]
@@ -348,18 +348,26 @@ def test_next_called_again_keeps_the_instance() -> None:
 
     @controller()
     @intercept(twice)
-    class Controller:
-        def __init__(self, fresh: Annotated[Repository, Provide["fresh"]]) -> None:
-            built.append(fresh)
-            self.calls = 0
+    class Free:
+        calls = 0
 
-        @get("/")
+        @get("/free")
         async def show(self) -> Any:
             self.calls += 1
             return self.calls
 
-    assert client_of(app_of(Controller, registry=InterceptorRegistry(Container()))).get("/").json() == [1, 2]
-    assert len(built) == 1
+    @controller()
+    class Injected(Free):
+        def __init__(self, fresh: Annotated[Repository, Provide["fresh"]]) -> None:
+            built.append(fresh)
+
+        @get("/injected")
+        async def again(self) -> Any:
+            return await Free.show(self)
+
+    client = client_of(app_of(Free, Injected, registry=InterceptorRegistry(Container())))
+    assert client.get("/free").json() == [1, 2] and built == []
+    assert client.get("/injected").json() == [1, 1] and len(built) == 2
 
 
 def test_the_target_is_there_early_if_building_it_takes_nothing_injected() -> None:
