@@ -15,16 +15,19 @@ try:
     from sqlalchemy import event
     from sqlalchemy.engine.interfaces import ExceptionContext
     from sqlalchemy.ext.asyncio import AsyncEngine
-    from sqlalchemy.util import await_
 
     from interceptors.connectors.sql.results import SQLRequest, SQLResult, as_result, taken_over
     from interceptors.connectors.sql.statement import Failed, Statement
+    from interceptors.connectors.sql.undocumented import await_, may_begin
 except ImportError as error:
     raise MissingExtraError("interceptors.connectors.sqlalchemy", "sqlalchemy") from error
 
 __all__ = ["SQLConnector", "SQLContext", "SQLRequest", "SQLResult"]
 
 SQLContext: TypeAlias = ConnectorContext[SQLRequest, SQLResult]
+
+_CONNECTOR = "interceptors_connector"
+"""An attribute of ours on a dialect."""
 
 
 class SQLConnector(Connector[SQLRequest, SQLResult]):
@@ -52,13 +55,13 @@ class SQLConnector(Connector[SQLRequest, SQLResult]):
             )
         # The events are the dialect's, which engines made with `execution_options` share with this one.
         dialect = engine.sync_engine.dialect
-        for listener in dialect.dispatch.do_execute:
-            other = getattr(listener, "__self__", None)
-            if isinstance(other, SQLConnector):
-                raise AlreadyHookedError(
-                    f"{engine!r} is hooked by {other.name} already; use that connector, or share hooks with parent=.",
-                    engine,
-                )
+        other: SQLConnector | None = vars(dialect).get(_CONNECTOR)
+        if other is not None:
+            raise AlreadyHookedError(
+                f"{engine!r} is hooked by {other.name} already; use that connector, or share hooks with parent=.",
+                engine,
+            )
+        setattr(dialect, _CONNECTOR, self)
         self.engine = engine
         for name_of_event in ("do_execute", "do_executemany", "do_execute_no_params", "handle_error"):
             event.listen(dialect, name_of_event, getattr(self, f"_{name_of_event}"))
@@ -86,7 +89,7 @@ class SQLConnector(Connector[SQLRequest, SQLResult]):
         return self.is_hooked and self._run(cursor, sql, (), context)
 
     def _run(self, cursor: Any, sql: str, params: Any, context: Any, *, many: bool = False) -> bool:
-        if not context.root_connection._allow_autobegin:  # the dialect's own first queries
+        if not may_begin(context.root_connection):  # the dialect's own first queries
             return False
         statement = Statement(cursor, context, sql)
         req = statement.request(params, many=many)

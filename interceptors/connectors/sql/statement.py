@@ -6,15 +6,15 @@ that it makes of a cursor (result types, new ids, row counts) works on an answer
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeAlias, cast, final
 
+from sqlalchemy import Insert
 from sqlalchemy.engine.interfaces import ExecuteStyle
-from sqlalchemy.exc import DBAPIError, InvalidRequestError
-from sqlalchemy.util import greenlet_spawn, is_exit_exception
+from sqlalchemy.exc import InvalidRequestError
 
+from interceptors.connectors.sql import undocumented
 from interceptors.connectors.sql.results import Kind, SQLRequest, SQLResult, kind_of, own
 
 __all__ = ["Failed", "Statement"]
@@ -60,13 +60,6 @@ def _fetching(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-async def _closed() -> None:
-    """A cursor of a connection that is gone is closed."""
-
-
-_OF_LOST_CONNECTION: Mapping[str, Any] = {"close": lambda: None, "_async_soft_close": _closed}
-
-
 @final
 @dataclass(frozen=True, slots=True)
 class Failed:
@@ -94,14 +87,11 @@ class Statement:
         self.context = context
         self._cursor = cursor
         self._sql = sql
-        # A column's default is executed on the cursor of its INSERT, before that has its text.
-        self._is_default = not hasattr(context, "statement")
-        self._compiled: Any = None if self._is_default or context.isddl else context.compiled
-        self._is_text: bool = self._is_default or context.is_text
-        self._names: tuple[str, ...] = (
-            tuple(c.keyname for c in self._compiled._result_columns) if self._compiled else ()
-        )
-        self._sentinels: int = 0 if self._is_default else context._num_sentinel_cols
+        self._is_default = undocumented.is_for_default(context)
+        self._compiled = undocumented.compiled_of(context)
+        self._is_text = self._is_default or undocumented.is_text(context)
+        self._names = undocumented.names_of(self._compiled) if self._compiled else ()
+        self._sentinels = 0 if self._is_default else undocumented.sentinels_of(context)
         self.kind: Kind = self._kind()
         self._wanted = self._names[: len(self._names) - self._sentinels]
         self.required = self._wanted
@@ -121,9 +111,13 @@ class Statement:
 
     def _kind(self) -> Kind:
         context = self.context
-        if not self._is_default and (context.isinsert or context.isupdate or context.isdelete):
-            return "insert" if context.isinsert else "update" if context.isupdate else "delete"
-        if getattr(getattr(self._compiled, "statement", None), "is_select", False):
+        if not self._is_default and context.isinsert:
+            return "insert"
+        if not self._is_default and context.isupdate:
+            return "update"
+        if not self._is_default and undocumented.is_delete(context):
+            return "delete"
+        if undocumented.is_select(self._compiled):
             return "select"
         return kind_of(self._sql)
 
@@ -135,7 +129,7 @@ class Statement:
         self._failure = self._wrapped = self._executed = self._description = None
         self.columns = self.required = self._wanted
         try:
-            return await greenlet_spawn(self._send, req)
+            return await undocumented.greenlet_spawn(self._send, req)
         except Exception as error:
             self._failure = error
             self._wrapped = self._wrap(req, error)
@@ -172,26 +166,19 @@ class Statement:
         return self.context.dialect.execute_sequence_format(params) if isinstance(params, (list, tuple)) else params
 
     def _is_readable(self) -> bool:
-        context = self.context
-        streams = context._is_server_side or context.execution_options.get("stream_results", False)
-        return self._is_default or (not streams and self.kind not in ("insert", "update", "delete"))
+        if self._is_default:
+            return True
+        return not undocumented.streams(self.context) and self.kind not in ("insert", "update", "delete")
 
     def _wrap(self, req: SQLRequest, error: Exception) -> Exception:
         """What SQLAlchemy will make of the driver's error."""
         context, dialect = self.context, self.context.dialect
-        wrapped, lost = error, is_exit_exception(error)
+        wrapped, lost = error, undocumented.is_exit_exception(error)
         if isinstance(error, dialect.loaded_dbapi.Error):
-            lost = dialect.is_disconnect(error, context.root_connection._dbapi_connection, self._cursor)
-            wrapped = DBAPIError.instance(
-                req.sql,
-                cast("Any", req.params),
-                error,
-                dialect.loaded_dbapi.Error,
-                hide_parameters=context.engine.hide_parameters,
-                connection_invalidated=lost,
-                dialect=dialect,
-                ismulti=req.many,
-            )
+            root = context.root_connection
+            connection = None if root.closed or root.invalidated else root.connection
+            lost = dialect.is_disconnect(error, connection, self._cursor)
+            wrapped = undocumented.wrapped(context, error, req.sql, req.params, many=req.many, lost=lost)
         if lost:
             self._lost = wrapped
         return wrapped
@@ -229,7 +216,7 @@ class Statement:
         if rows or not self._executed:
             answer["lastrowid"] = self._new_id(result.columns, rows)
         if self._lost is not None:
-            answer.update(_OF_LOST_CONNECTION)
+            answer.update(undocumented.OF_LOST_CONNECTION)
         rows = self._with_sentinels(rows)
         self._answer(answer | _fetching(rows))
         if self._names and context.execute_style is ExecuteStyle.INSERTMANYVALUES:
@@ -261,18 +248,17 @@ class Statement:
     def _protect_cache(self, columns: tuple[str, ...], *, is_guess: bool) -> None:
         """Keep SQLAlchemy from using what it makes of these columns for later executes of the same compiled statement."""
         compiled = self._compiled
-        if not self._names or (columns == self._names and not (is_guess and compiled._cached_metadata is None)):
-            return
-        self.context.compiled = copy(compiled)
-        self.context.compiled._cached_metadata = None
+        if self._names and (columns != self._names or (is_guess and not undocumented.knows_columns(compiled))):
+            undocumented.forget_columns(self.context, compiled)
 
     def _new_id(self, columns: Sequence[str], rows: list[Row]) -> Any:
         """What an answer gives as the new id, for dialects that ask the cursor for it."""
         if self.kind != "insert" or not rows:
             return None
-        table = getattr(getattr(self._compiled, "statement", None), "table", None)
-        name = getattr(getattr(table, "autoincrement_column", None), "name", None)
-        return rows[0][columns.index(name) if name in columns else 0]
+        statement = None if self._compiled is None else self._compiled.statement
+        table = statement.entity_description["table"] if isinstance(statement, Insert) else None
+        key = getattr(table, "autoincrement_column", None)  # what an INSERT is into need not be a Table
+        return rows[0][columns.index(key.name) if key is not None and key.name in columns else 0]
 
     def _answer_batch(self, rows: list[Row]) -> None:
         """SQLAlchemy fetches the rows of an INSERT of many ("insertmanyvalues") from the driver's cursor."""
@@ -288,7 +274,7 @@ class Statement:
         """In a batch SQLAlchemy sorts the returned rows by sentinel columns, of which the hooks know nothing."""
         if not self._sentinels or (all(len(row) == len(self._names) for row in rows) and self._executed):
             return rows
-        if not self.context.compiled._insertmanyvalues.implicit_sentinel:
+        if undocumented.needs_sentinels(self.context.compiled):
             raise InvalidRequestError(
                 f"SQLAlchemy matches the rows of this INSERT by {', '.join(self._names[-self._sentinels :])}, which only "
                 f"the driver can give; answer INSERTs of one row (insertmanyvalues_page_size=1), or let it execute."
