@@ -90,6 +90,11 @@ class Arguments:
         self._values = values  # on a route this very dict is what FastAPI parsed
 
     @property
+    def spec(self) -> ArgumentSpec:
+        """What the target declares."""
+        return self._spec
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names that hold a value, in declaration order, extra keyword arguments last."""
         values = self._values

@@ -4,12 +4,15 @@ The core and each part have one module of such names, `undocumented.py`, or one 
 something else, is an IncompatibleLibraryError when that module is imported.
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib.metadata import version
+from inspect import getattr_static, unwrap
 from typing import Any, final
 
 from interceptors.errors import IncompatibleLibraryError
 
-__all__ = ["Library"]
+__all__ = ["Library", "uses"]
 
 _GONE = object()
 
@@ -27,7 +30,23 @@ class Library:
         self.confirm(found is not _GONE, f"{getattr(owner, '__name__', type(owner).__name__)}.{name}", purpose)
         return found
 
+    @contextmanager
+    def importing(self, name: str, purpose: str) -> Generator[None]:
+        """For the import of an undocumented name: an ImportError would be taken for a library that is not installed."""
+        try:
+            yield
+        except ImportError as error:
+            raise IncompatibleLibraryError(self.name, version(self.name), name, purpose) from error
+
     def confirm(self, holds: object, name: str, purpose: str) -> None:
         """Raises IncompatibleLibraryError for something undocumented that is not as we know it."""
         if not holds:
             raise IncompatibleLibraryError(self.name, version(self.name), name, purpose)
+
+
+def uses(cls: type[Any], method: str, *names: str) -> bool:
+    """Does a method, or a property, use attributes of these names? A class tells no more of what only its objects have."""
+    found: Any = getattr_static(cls, method, None)
+    found = found.fget if isinstance(found, property) else found
+    code = getattr(unwrap(found), "__code__", None)
+    return code is not None and set(names) <= set(code.co_names)

@@ -149,12 +149,12 @@ class Connector(Generic[Req, Res]):
         return bool(self._hooks()) and self not in _executing.get()
 
     @property
-    def _is_executing(self) -> bool:
+    def is_executing(self) -> bool:
         """Does this connector execute in this task already? For what a hook may take along, and use when it has ended."""
         return self in _executing.get()
 
     @contextmanager
-    def _unhooked(self) -> Generator[None]:
+    def unhooked(self) -> Generator[None]:
         """What is called in here is not hooked, as in an execute. For what a client does with its own hooked methods."""
         token = _executing.set(_executing.get() | {self})
         try:

@@ -14,6 +14,7 @@ from interceptors.connectors.connector import Connector
 from interceptors.connectors.context import ConnectorContext
 from interceptors.connectors.rest.exchange import close, closing, delivered, outgoing
 from interceptors.connectors.rest.messages import RESTRequest, RESTResponse
+from interceptors.connectors.rest.undocumented import check, is_asynchronous, replace_stream, stream_of
 from interceptors.errors import AlreadyHookedError
 
 __all__ = ["RESTConnector", "RESTContext", "RESTRequest", "RESTResponse"]
@@ -40,6 +41,7 @@ class RESTConnector(Connector[RESTRequest, RESTResponse]):
     ) -> None:
         super().__init__(name=name, parent=parent, next_timeout=next_timeout)
         self._library = _library_of(client)
+        check(self._library)
         other: Connector[Any, Any] | None = getattr(client, "_interceptors_connector", None)
         if other is not None:
             raise AlreadyHookedError(
@@ -70,7 +72,7 @@ class RESTConnector(Connector[RESTRequest, RESTResponse]):
                 await response.aread()
             elif response is res.raw and not response.is_closed and all(response is not each for each in opened):
                 # The hook's own stream may read from the client's: they are closed together.
-                response.stream = closing(self._library, response.stream, opened)
+                replace_stream(response, closing(self._library, stream_of(response), opened))
                 return response
             if res.raw is not None:
                 opened.append(res.raw)
@@ -93,7 +95,7 @@ class RESTConnector(Connector[RESTRequest, RESTResponse]):
     def take_result(self, ctx: RESTContext, value: Any, source: Any = None) -> RESTResponse:
         """A RESTResponse, the library's Response, or a body for the status and headers of `source`, else of `ctx.res`."""
         if isinstance(value, self._library.Response):
-            if not value.is_closed and not isinstance(value.stream, self._library.AsyncByteStream):
+            if not value.is_closed and not is_asynchronous(self._library, value):
                 raise TypeError(f"{value!r} has a synchronous stream; give it an asynchronous one, or read it before.")
             return self._read_response(value)
         if isinstance(value, RESTResponse):

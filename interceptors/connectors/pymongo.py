@@ -17,8 +17,10 @@ try:
     from interceptors.connectors.mongo.call import Call
     from interceptors.connectors.mongo.client import HookedClient, hook
     from interceptors.connectors.mongo.cursors import as_cursor
+    from interceptors.connectors.mongo.hooked import Hooked, connector_of, is_hooked, set_connector
     from interceptors.connectors.mongo.methods import WITH_CURSOR
     from interceptors.connectors.mongo.request import MongoRequest
+    from interceptors.connectors.mongo.undocumented import check_ways
 except ImportError as error:
     raise MissingExtraError("interceptors.connectors.pymongo", "pymongo") from error
 
@@ -46,14 +48,15 @@ class MongoConnector(Connector[MongoRequest, Any]):
         super().__init__(name=name, parent=parent, next_timeout=next_timeout)
         if not isinstance(client, AsyncMongoClient):
             raise TypeError(f"{self.name} takes an AsyncMongoClient, not {type(client).__name__}: use pymongo's.")
-        if isinstance(client, HookedClient):
+        if is_hooked(client):
             raise AlreadyHookedError(
-                f"{client!r} is hooked by {client._interceptors_connector.name} already; use that connector, or share "
-                f"hooks with parent=.",
+                f"{client!r} is hooked by {connector_of(client).name} already; use that connector, or share hooks with parent=.",
                 client,
             )
         self.client: AsyncMongoClient[Any] = client
-        hook(HookedClient, client)._interceptors_connector = self
+        hook(HookedClient, client)
+        set_connector(client, self)
+        check_ways(client, Hooked)
 
     def take_request(self, ctx: "MongoContext", value: Any) -> MongoRequest:
         """Only a MongoRequest."""

@@ -12,52 +12,28 @@ zeep builds its proxies from a dict of operations. The client's `bind`, through 
 proxies whose operations are executes; what zeep does with an operation stays zeep's.
 """
 
-import logging
 import os
-from collections.abc import Callable, Mapping
-from copy import copy
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import IO, Any, Self, TypeAlias, cast, final
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from typing import IO, Any, Self, TypeAlias
 
-from anyio import CancelScope, from_thread, to_thread
+from anyio import CancelScope, to_thread
 
 from interceptors.connectors.connector import Connector
 from interceptors.connectors.context import ConnectorContext
-from interceptors.connectors.copies import own, own_items
 from interceptors.errors import AlreadyHookedError, MissingExtraError
 
 try:
     import httpx2
-    from zeep import AnyObject, AsyncClient, Client, Plugin, Settings
-    from zeep.exceptions import TransportError
-    from zeep.proxy import AsyncOperationProxy, AsyncServiceProxy
-    from zeep.transports import AsyncTransport
-    from zeep.xsd import CompoundValue
+    from zeep import AsyncClient, Client, Plugin, Settings
+
+    from interceptors.connectors.soap.operations import HookedOperation
+    from interceptors.connectors.soap.request import SOAPRequest
+    from interceptors.connectors.soap.transport import Httpx2Transport
+    from interceptors.connectors.soap.undocumented import forget_service, with_operations
 except ImportError as error:
     raise MissingExtraError("interceptors.connectors.zeep", "zeep") from error
 
 __all__ = ["SOAPConnector", "SOAPContext", "SOAPRequest"]
-
-_is: Callable[[Any, Any], bool] = isinstance  # an Any that it is asked about stays one to a type checker
-_error: Any = TransportError  # zeep has types here and there
-
-
-@final
-@dataclass(slots=True)
-class SOAPRequest:
-    """A call of an operation, as it is written with zeep; `headers` are zeep's `_soapheaders`, a dict or a list.
-
-    Dicts, lists and zeep's own values in it are the hook's copies: the caller's never change.
-    """
-
-    operation: str
-    args: list[Any] = field(default_factory=list[Any])
-    kwargs: dict[str, Any] = field(default_factory=dict[str, Any])
-    headers: Any = None
 
 
 SOAPContext: TypeAlias = ConnectorContext[SOAPRequest, Any]
@@ -80,21 +56,21 @@ class SOAPConnector(Connector[SOAPRequest, Any]):
         next_timeout: float = 30.0,
     ) -> None:
         super().__init__(name=name, parent=parent, next_timeout=next_timeout)
-        given: Any = client
-        if not _is(given, AsyncClient):
-            kind = "a synchronous zeep.Client" if _is(given, Client) else type(given).__name__
+        given: object = client
+        if not isinstance(given, AsyncClient):
+            kind = "a synchronous zeep.Client" if isinstance(given, Client) else type(given).__name__
             raise TypeError(f"{self.name} hooks asynchronous clients: give it a zeep.AsyncClient, not {kind}.")
-        present = getattr(given.bind, "__self__", None)
+        present = getattr(client.bind, "__self__", None)
         if isinstance(present, SOAPConnector):
             raise AlreadyHookedError(
-                f"This {type(given).__name__} is hooked by {present.name} already; use that connector, or share hooks "
+                f"This {type(client).__name__} is hooked by {present.name} already; use that connector, or share hooks "
                 f"with parent=.",
-                given,
+                client,
             )
-        self.client: AsyncClient = given
-        self._bind_unhooked: Any = given.bind
-        given.bind = self._bind
-        given._default_service = None  # taken before: `client.service` makes it anew, hooked
+        self.client = client
+        self._bind_unhooked: Any = client.bind
+        client.bind = self._bind  # type: ignore[method-assign]
+        forget_service(client)  # taken before: it is made anew, hooked
 
     @classmethod
     async def load(
@@ -134,80 +110,6 @@ class SOAPConnector(Connector[SOAPRequest, Any]):
     def _bind(self, *args: Any, **kwargs: Any) -> Any:
         """What the client's `bind` is now; None, as zeep's, if the WSDL has no service."""
         proxy: Any = self._bind_unhooked(*args, **kwargs)
-        if proxy is not None:
-            plain = proxy._operations
-            proxy._operations = {name: HookedOperation(self, proxy, name, plain) for name in plain}
-        return proxy
-
-
-# No docstring, like zeep's own: it would be that of every operation.
-class HookedOperation(AsyncOperationProxy):
-    def __init__(self, connector: SOAPConnector, proxy: AsyncServiceProxy, name: str, plain: Mapping[str, Any]) -> None:
-        cast("Any", super()).__init__(proxy, name)
-        self._name = name
-        self._connector = connector
-        self._plain = plain  # the operations of the same service as zeep made them
-
-    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not self._connector.is_hooked:
-            return await self._plain[self._name](*args, **kwargs)
-        headers = own(kwargs.pop("_soapheaders", None), _own_zeeps)
-        req = SOAPRequest(self._name, own(list(args), _own_zeeps), own(kwargs, _own_zeeps), headers)
-        return await self._connector.execute(req, self._call)
-
-    async def _call(self, req: SOAPRequest) -> Any:
-        if req.operation not in self._plain:
-            known = ", ".join(self._plain)
-            raise AttributeError(f"Service has no operation {req.operation!r}. There are: {known}.")
-        kwargs = req.kwargs if req.headers is None else {**req.kwargs, "_soapheaders": req.headers}
-        return await self._plain[req.operation](*req.args, **kwargs)
-
-
-def _own_zeeps(value: Any) -> Any:
-    """A copy of one of zeep's values, or of a subclass of dict or list."""
-    mine: Any
-    if _is(value, (dict, list)):
-        return own_items(copy(value), _own_zeeps)
-    if _is(value, CompoundValue):
-        mine = value.__class__.__new__(value.__class__)
-        mine.__dict__.update(value.__dict__)  # its elements are in one of these
-        mine.__values__ = own(value.__values__, _own_zeeps)
-        return mine
-    if _is(value, AnyObject):
-        mine = copy(value)
-        mine.value = own(value.value, _own_zeeps)
-        return mine
-    return value
-
-
-class Httpx2Transport(AsyncTransport):
-    """zeep's transport over httpx2. A client that is given keeps its headers, and stays open."""
-
-    _close_session = False  # `Transport.__del__` asks, also after a failed __init__
-
-    def __init__(self, http: httpx2.AsyncClient | None) -> None:
-        # Not the base's: it insists on httpx, and overwrites the client's headers.
-        if http is not None and not hasattr(http, "aclose"):
-            raise TypeError(f"`http` is an httpx2.AsyncClient, not {type(http).__name__}.")
-        self._is_own = http is None
-        self.client: Any = httpx2.AsyncClient() if http is None else http
-        self.cache = None
-        self.logger = logging.getLogger(AsyncTransport.__module__)
-
-    async def aclose(self) -> None:
-        if self._is_own:
-            await self.client.aclose()
-
-    def _load_remote_data(self, url: str) -> bytes:
-        """Runs in the thread in which the WSDL is read; the client lives on the loop."""
-        if urlsplit(url).scheme == "file":
-            return Path(url2pathname(urlsplit(url).path)).read_bytes()
-        return from_thread.run(self._fetch, url)
-
-    async def _fetch(self, url: str) -> bytes:
-        send = self.client.__class__.send  # past the hooks of a RESTConnector: LoopBack hooks it by accident
-        response = await send(self.client, self.client.build_request("GET", url), follow_redirects=True)
-        if response.is_error:
-            raise _error(f"{url} answered {response.status_code}", response.status_code, response.content)
-        content: bytes = response.content
-        return content
+        if proxy is None:
+            return None
+        return with_operations(proxy, lambda name, plain: HookedOperation(self, proxy, name, plain))

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TypeAlias, cast, final
+from typing import Any, TypeAlias, final
 
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.command_cursor import AsyncCommandCursor
@@ -11,11 +11,10 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from interceptors.arguments import Arguments
 from interceptors.connectors.mongo.copies import own_arguments, own_value
+from interceptors.connectors.mongo.hooked import Target, connector_of, method_of
 from interceptors.connectors.mongo.methods import WITH_CURSOR, given_in
 from interceptors.connectors.mongo.request import MongoRequest
-
-if TYPE_CHECKING:
-    from interceptors.connectors.mongo.client import HookedCollection, HookedDatabase
+from interceptors.connectors.mongo.undocumented import fetch_first_batch
 
 __all__ = ["Call", "Cursor", "replay"]
 
@@ -26,7 +25,7 @@ Cursor: TypeAlias = AsyncCursor[Any] | AsyncCommandCursor[Any]
 class Call:
     """The operation of one execute: the call of PyMongo's own method, as often as the hooks want it."""
 
-    def __init__(self, target: "HookedDatabase | HookedCollection", command: str) -> None:
+    def __init__(self, target: Target, command: str) -> None:
         self.command = command
         self.recorded: list[tuple[str, Any]] = []
         """What a cursor was told that is no parameter of `find`."""
@@ -40,7 +39,7 @@ class Call:
         collection = target.name if isinstance(target, AsyncCollection) else None
         request = MongoRequest(self._database.name, collection, self.command, own_arguments(self.command, arguments))
         try:
-            return await target._interceptors_connector.execute(request, self)
+            return await connector_of(target).execute(request, self)
         except BaseException:
             await self.close()
             raise
@@ -49,11 +48,11 @@ class Call:
         given = given_in(req.params)
         if "command" in given:
             given["command"] = own_value(given["command"])  # PyMongo writes the session into it
-        result = self._target_of(req)._interceptors_plain(req.command)(**given)
+        result = method_of(self._target_of(req), req.command)(**given)
         if req.command in ("find", "find_raw_batches"):
             self._opened.append(result)
             await replay(result, self.recorded)
-            await result._refresh()
+            await fetch_first_batch(result)
             return result
         result = await result
         if req.command in WITH_CURSOR:
@@ -65,17 +64,17 @@ class Call:
         while self._opened:
             await self._opened.pop().close()
 
-    def _target_of(self, req: MongoRequest) -> "HookedDatabase | HookedCollection":
+    def _target_of(self, req: MongoRequest) -> Target:
         target, database = self.target, self._database
         if req.database != database.name:
             database = database.client.get_database(req.database, *_options(database))
         if req.command == "command":
-            return cast("HookedDatabase", database)
+            return database
         if req.collection is None:
             raise TypeError(f"{req.command} is a collection's method, and ctx.req.collection is None.")
         if database is self._database and isinstance(target, AsyncCollection) and req.collection == target.name:
             return target
-        return cast("HookedCollection", database.get_collection(req.collection, *_options(target)))
+        return database.get_collection(req.collection, *_options(target))
 
 
 def _options(target: AsyncDatabase[Any] | AsyncCollection[Any]) -> tuple[Any, ...]:

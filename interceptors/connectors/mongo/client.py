@@ -4,10 +4,10 @@ The client becomes an instance of a subclass of its own class, so that the datab
 hooked subclasses of PyMongo's.
 """
 
-import sys
+import inspect
 from collections.abc import Callable
 from functools import cache, wraps
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
@@ -16,10 +16,9 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from interceptors.connectors.mongo.call import Call
 from interceptors.connectors.mongo.cursors import HookedCursor, HookedRawBatchCursor, as_cursor
-from interceptors.connectors.mongo.methods import CALLS, SPECS, WITH_CURSOR, with_filter
-
-if TYPE_CHECKING:
-    from interceptors.connectors.pymongo import MongoConnector
+from interceptors.connectors.mongo.hooked import Hooked, Target, connector_of, method_of
+from interceptors.connectors.mongo.methods import SPECS, WITH_CURSOR, with_filter
+from interceptors.connectors.mongo.undocumented import CALLS
 
 __all__ = ["HookedClient", "HookedCollection", "HookedDatabase", "hook"]
 
@@ -40,23 +39,14 @@ def hook(hooked: type[T], plain: Any) -> T:
 
 def _is_for_gridfs() -> bool:
     """GridFS takes its own copy of a database or a collection, with options; that one is not hooked."""
-    package: str = sys._getframe(2).f_globals.get("__name__", "")
-    return package.partition(".")[0] == "gridfs"
+    frame = inspect.currentframe()
+    for _ in range(2):
+        frame = frame and frame.f_back
+    return frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "gridfs"
 
 
-class HookedCollection(AsyncCollection[Any]):
+class HookedCollection(Hooked, AsyncCollection[Any]):
     """A collection whose methods are executes. The loop below adds those that are coroutine functions."""
-
-    @property
-    def _interceptors_connector(self) -> "MongoConnector":
-        client: Any = self.database.client
-        connector: MongoConnector = client._interceptors_connector
-        return connector
-
-    def _interceptors_plain(self, command: str) -> Callable[..., Any]:
-        """PyMongo's own method."""
-        method: Callable[..., Any] = getattr(super(), command)
-        return method
 
     def __getitem__(self, name: str) -> "HookedCollection":
         return hook(HookedCollection, super().__getitem__(name))
@@ -66,30 +56,19 @@ class HookedCollection(AsyncCollection[Any]):
         return plain if _is_for_gridfs() else hook(HookedCollection, plain)
 
     def find(self, *args: Any, **kwargs: Any) -> AsyncCursor[Any]:
-        if self._interceptors_connector._is_executing:  # a hook's own, also when it is read later
+        if connector_of(self).is_executing:  # a hook's own, also when it is read later
             return super().find(*args, **kwargs)
         return HookedCursor(self, *args, **kwargs)
 
     def find_raw_batches(self, *args: Any, **kwargs: Any) -> AsyncRawBatchCursor[Any]:
         plain = super().find_raw_batches(*args, **kwargs)
-        if self._interceptors_connector._is_executing:
+        if connector_of(self).is_executing:
             return plain
         return HookedRawBatchCursor(self, *args, **kwargs)
 
 
-class HookedDatabase(AsyncDatabase[Any]):
+class HookedDatabase(Hooked, AsyncDatabase[Any]):
     """A database whose collections are hooked, and `command`."""
-
-    @property
-    def _interceptors_connector(self) -> "MongoConnector":
-        client: Any = self.client
-        connector: MongoConnector = client._interceptors_connector
-        return connector
-
-    def _interceptors_plain(self, command: str) -> Callable[..., Any]:
-        """PyMongo's own method."""
-        method: Callable[..., Any] = getattr(super(), command)
-        return method
 
     def __getitem__(self, name: str) -> HookedCollection:
         return hook(HookedCollection, super().__getitem__(name))
@@ -108,8 +87,6 @@ class HookedDatabase(AsyncDatabase[Any]):
 class HookedClient(AsyncMongoClient[Any]):
     """A client whose databases are hooked. Its own commands are not, although they go through a database."""
 
-    _interceptors_connector: "MongoConnector"
-
     def __getitem__(self, name: str) -> HookedDatabase:
         return hook(HookedDatabase, super().__getitem__(name))
 
@@ -120,11 +97,11 @@ class HookedClient(AsyncMongoClient[Any]):
         return hook(HookedDatabase, super().get_default_database(*args, **kwargs))
 
     async def drop_database(self, *args: Any, **kwargs: Any) -> None:
-        with self._interceptors_connector._unhooked():
+        with connector_of(self).unhooked():
             await super().drop_database(*args, **kwargs)
 
     async def server_info(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        with self._interceptors_connector._unhooked():
+        with connector_of(self).unhooked():
             return await super().server_info(*args, **kwargs)
 
 
@@ -133,13 +110,13 @@ def _hooked(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     spec = SPECS[name]
 
     @wraps(function)
-    async def call(self: "HookedDatabase | HookedCollection", *args: Any, **kwargs: Any) -> Any:
-        connector = self._interceptors_connector
+    async def call(self: Target, *args: Any, **kwargs: Any) -> Any:
+        connector = connector_of(self)
         if not connector.is_hooked:
             if name != "find_one":
-                return await self._interceptors_plain(name)(*args, **kwargs)
-            with connector._unhooked():  # it uses `find`, whose cursor would be made ready for hooks
-                return await self._interceptors_plain(name)(*args, **kwargs)
+                return await method_of(self, name)(*args, **kwargs)
+            with connector.unhooked():  # it uses `find`, whose cursor would be made ready for hooks
+                return await method_of(self, name)(*args, **kwargs)
         call = Call(self, name)
         result = await call.run(with_filter(name, spec.bind(args, kwargs)))
         return as_cursor(call, result) if name in WITH_CURSOR else result

@@ -1,13 +1,13 @@
 """Which of a call's arguments are copied for the hooks: the caller's documents to insert are not."""
 
 from collections.abc import Callable, Iterable, Mapping
-from copy import copy
 from typing import Any
 
 from pymongo import InsertOne
 
 from interceptors.arguments import Arguments
 from interceptors.connectors.copies import own, own_items
+from interceptors.connectors.mongo.undocumented import copied_operation
 
 __all__ = ["own_arguments", "own_value"]
 
@@ -26,7 +26,7 @@ def own_arguments(command: str, arguments: Arguments) -> Arguments:
             values[name] = [_own_operation(each) for each in value] if _is(value, list) else value
         else:
             values[name] = own(value, _own_subclass)
-    return Arguments(arguments._spec, values)
+    return Arguments(arguments.spec, values)
 
 
 def _own_list(documents: Any) -> Any:
@@ -47,8 +47,4 @@ def _own_operation(operation: Any) -> Any:
     """One of a `bulk_write`."""
     if _is(operation, InsertOne):
         return operation
-    mine = copy(operation)
-    for base in type(operation).__mro__:
-        for name in getattr(base, "__slots__", ()):
-            setattr(mine, name, own_value(getattr(mine, name)))
-    return mine
+    return copied_operation(operation, own_value)

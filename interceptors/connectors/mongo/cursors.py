@@ -7,7 +7,7 @@ operation opens then, and the caller reads what they leave.
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from functools import wraps
-from typing import TYPE_CHECKING, Any, cast, final
+from typing import Any, cast, final
 
 from bson.code import Code
 from pymongo import ASCENDING
@@ -18,10 +18,9 @@ from pymongo.errors import InvalidOperation
 
 from interceptors.connectors.mongo.call import Call, Cursor, replay
 from interceptors.connectors.mongo.copies import own_arguments
+from interceptors.connectors.mongo.hooked import connector_of, method_of
 from interceptors.connectors.mongo.methods import SPECS, given_in, with_filter
-
-if TYPE_CHECKING:
-    from interceptors.connectors.mongo.client import HookedCollection
+from interceptors.connectors.mongo.undocumented import make_empty
 
 __all__ = ["HookedCursor", "HookedRawBatchCursor", "as_cursor"]
 
@@ -37,16 +36,16 @@ def as_cursor(call: Call, value: Any) -> Cursor:
             f"The result of {call.command} is a cursor, or a list or an (async) iterable of documents, "
             f"not {type(value).__name__}: {value!r:.80}"
         )
-    return AnsweredCursor(cast("HookedCollection", call.target), value)
+    return AnsweredCursor(cast("AsyncCollection[Any]", call.target), value)
 
 
 @final
 class AnsweredCursor(AsyncCommandCursor[Any]):
     """A cursor over documents that a hook gave."""
 
-    def __init__(self, collection: "HookedCollection", documents: AsyncIterable[Any] | Iterable[Any]) -> None:
-        super().__init__(collection, {"id": 0, "firstBatch": ()}, None)
-        self._connector = collection._interceptors_connector
+    def __init__(self, collection: AsyncCollection[Any], documents: AsyncIterable[Any] | Iterable[Any]) -> None:
+        make_empty(self, collection)
+        self._connector = connector_of(collection)
         self._documents: AsyncIterator[Any] | None = (
             aiter(documents) if isinstance(documents, AsyncIterable) else _each(list(documents))
         )
@@ -59,7 +58,7 @@ class AnsweredCursor(AsyncCommandCursor[Any]):
         if self._documents is None:
             raise StopAsyncIteration
         try:
-            with self._connector._unhooked():  # it is the hook's
+            with self._connector.unhooked():  # it is the hook's
                 return await anext(self._documents)
         except StopAsyncIteration:
             self._documents = None
@@ -103,7 +102,7 @@ class HookedCursor(AsyncCursor[Any]):
     def __init__(self, collection: AsyncCollection[Any], *args: Any, **kwargs: Any) -> None:
         super().__init__(collection, *args, **kwargs)
         self._interceptors_arguments = with_filter("find", SPECS["find"].bind(args, kwargs))
-        self._interceptors_call = Call(cast("HookedCollection", collection), self._interceptors_command)
+        self._interceptors_call = Call(collection, self._interceptors_command)
         self._interceptors_source: Cursor | None = None
 
     # -- what it is told: the loop below adds the rest -----------------------------------------------------------------
@@ -169,7 +168,7 @@ class HookedCursor(AsyncCursor[Any]):
 
     async def explain(self) -> Any:
         call = self._interceptors_call
-        plain = call.target._interceptors_plain(call.command)(**given_in(self._interceptors_arguments))
+        plain = method_of(call.target, call.command)(**given_in(self._interceptors_arguments))
         await replay(plain, call.recorded)
         return await plain.explain()
 

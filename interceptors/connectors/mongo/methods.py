@@ -1,17 +1,16 @@
 """The methods of PyMongo that are hooked: their parameters, and the arguments of a call."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from inspect import Parameter
 from typing import Any, cast
 
-from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.asynchronous.database import AsyncDatabase
 
 from interceptors.arguments import Arguments, ArgumentSpec
+from interceptors.connectors.mongo.undocumented import CALLS, CURSOR_PARAMETERS
 
-__all__ = ["CALLS", "SPECS", "WITH_CURSOR", "bound", "given_in", "with_filter"]
+__all__ = ["SPECS", "WITH_CURSOR", "bound", "given_in", "with_filter"]
 
 _ABSENT = object()
 
@@ -21,25 +20,19 @@ WITH_CURSOR = (
 """What gives a cursor."""
 
 
-def _spec(function: Callable[..., Any], *, skip: int = 1, owner: str = "") -> ArgumentSpec:
-    parameters = list(inspect.signature(function).parameters.values())[skip:]
-    return ArgumentSpec(owner or function.__qualname__, [p.replace(annotation=Parameter.empty) for p in parameters])
+def _spec(owner: str, parameters: Iterable[Parameter]) -> ArgumentSpec:
+    return ArgumentSpec(owner, [p.replace(annotation=Parameter.empty) for p in parameters])
 
 
-CALLS: dict[str, Callable[..., Any]] = {
-    name: function
-    for name, function in vars(AsyncCollection).items()
-    if inspect.iscoroutinefunction(function) and not name.startswith("_") and name != "watch"
-}
-"""The collection's coroutine functions."""
+def _spec_of(function: Callable[..., Any]) -> ArgumentSpec:
+    _, *parameters = inspect.signature(function).parameters.values()
+    return _spec(function.__qualname__, parameters)
+
+
 SPECS: dict[str, ArgumentSpec] = {
-    **{name: _spec(function) for name, function in CALLS.items()},
-    # These three hand their arguments to a cursor.
-    **{
-        name: _spec(cast("Any", AsyncCursor).__init__, skip=2, owner=f"AsyncCollection.{name}")
-        for name in ("find", "find_one", "find_raw_batches")
-    },
-    "command": _spec(cast("Any", AsyncDatabase).command),
+    **{name: _spec_of(function) for name, function in CALLS.items()},
+    **{name: _spec(f"AsyncCollection.{name}", CURSOR_PARAMETERS) for name in ("find", "find_one", "find_raw_batches")},
+    "command": _spec_of(cast("Any", AsyncDatabase).command),
 }
 """The parameters of everything that is hooked."""
 
@@ -55,7 +48,9 @@ def bound(command: str, params: dict[str, Any] | list[Any]) -> Arguments:
 def with_filter(command: str, arguments: Arguments) -> Arguments:
     """The same with a filter, in the one form that all of them take."""
     if command == "distinct" and arguments.get("filter") is None:
-        arguments["filter"] = arguments._values.pop("query", None)  # what a cursor's `distinct` gives
+        values = dict(arguments.items())
+        values["filter"] = values.pop("query", None)  # what a cursor's `distinct` gives
+        arguments = Arguments(arguments.spec, values)
     if SPECS[command].defaults.get("filter", _ABSENT) is None:
         given = arguments["filter"]
         if given is None:
@@ -67,5 +62,5 @@ def with_filter(command: str, arguments: Arguments) -> Arguments:
 
 def given_in(arguments: Arguments) -> dict[str, Any]:
     """By name, what is not left at its default: another method may not have that parameter."""
-    defaults = arguments._spec.defaults
+    defaults = arguments.spec.defaults
     return {name: value for name, value in arguments.items() if value is not defaults.get(name, _ABSENT)}

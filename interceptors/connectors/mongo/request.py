@@ -51,7 +51,7 @@ class MongoRequest:
         if value not in SPECS:
             raise UnknownHookError(value, "hooked method of PyMongo", SPECS)
         spec = SPECS[value]
-        if isinstance(self._params, Arguments) and self._params._spec is not spec:
+        if isinstance(self._params, Arguments) and self._params.spec is not spec:
             given = given_in(self._params)
             if "filter" not in spec.declared and not given.get("filter"):
                 given.pop("filter", None)

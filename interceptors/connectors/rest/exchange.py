@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from interceptors.connectors.rest.messages import RESTRequest, RESTResponse
+from interceptors.connectors.rest.undocumented import made_response, stream_class, unread_request
 
 __all__ = ["close", "closing", "delivered", "outgoing"]
 
@@ -30,7 +31,7 @@ def outgoing(library: Any, req: RESTRequest, request: Any, extensions: dict[str,
     # With `stream` the library writes no header of its own.
     if "host" not in headers:
         headers = library.Headers([("Host", req.url.netloc.decode("ascii")), *headers.multi_items()])
-    return library.Request(req.method, req.url, headers=headers, stream=source.stream, extensions=extensions)
+    return unread_request(library, source, req.method, req.url, headers, extensions)
 
 
 def delivered(library: Any, res: RESTResponse, request: Any) -> Any:
@@ -62,8 +63,7 @@ def delivered(library: Any, res: RESTResponse, request: Any) -> Any:
         _drop(headers, *_LENGTH, *_ENCODING)
     if content:
         headers["content-length"] = str(len(content))
-    stream = library.ByteStream(content)
-    response = library.Response(res.status_code, headers=headers, stream=stream, **of_raw)
+    response = made_response(library, res.status_code, headers, content, **of_raw)
     response.next_request, response.elapsed = next_request, elapsed
     return response
 
@@ -101,7 +101,7 @@ async def close(responses: Iterable[Any]) -> None:
 def closing(library: Any, stream: Any, others: list[Any]) -> Any:
     """A stream that closes other responses with itself."""
 
-    class Closing(library.AsyncByteStream):  # type: ignore[misc]
+    class Closing(stream_class(library)):  # type: ignore[misc]
         async def __aiter__(self) -> AsyncIterator[bytes]:
             async for chunk in stream:
                 yield chunk

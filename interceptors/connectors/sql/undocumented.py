@@ -9,7 +9,6 @@ from copy import copy
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, Executable, Integer, exc, literal_column, select, util
-from sqlalchemy.connectors.asyncio import AsyncAdapt_dbapi_cursor
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -95,7 +94,9 @@ async def _closed() -> None:
 
 # By this name SQLAlchemy closes an asynchronous cursor: without it, it would close one whose connection is gone.
 _SOFT_CLOSE = "_async_soft_close"
-_library.needed(AsyncAdapt_dbapi_cursor, _SOFT_CLOSE, "answer over a connection that is gone")
+with _library.importing("sqlalchemy.connectors.asyncio.AsyncAdapt_dbapi_cursor", "answer over a lost connection"):
+    from sqlalchemy.connectors.asyncio import AsyncAdapt_dbapi_cursor
+_library.needed(AsyncAdapt_dbapi_cursor, _SOFT_CLOSE, "answer over a lost connection")
 OF_LOST_CONNECTION: dict[str, Callable[[], object]] = {"close": lambda: None, _SOFT_CLOSE: _closed}
 """What an answered cursor has of its own when its connection is gone."""
 

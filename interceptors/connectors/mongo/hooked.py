@@ -1,0 +1,47 @@
+"""What hooked databases and collections have in common: the connector that hooks them, and their methods without hooks."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias, cast
+
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
+
+from interceptors.connectors.connector import Connector
+from interceptors.connectors.mongo.request import MongoRequest
+
+__all__ = ["AnyConnector", "Hooked", "Target", "connector_of", "is_hooked", "method_of", "set_connector"]
+
+AnyConnector: TypeAlias = Connector[MongoRequest, Any]
+Target: TypeAlias = AsyncDatabase[Any] | AsyncCollection[Any]
+
+_CONNECTOR = "_interceptors_connector"
+"""An attribute of ours on a client. Without the underscore PyMongo would take it for the name of a database."""
+
+
+class Hooked:
+    """Stands in front of PyMongo's class, or of somebody's subclass, in the bases of what is hooked."""
+
+
+def method_of(target: Target, name: str) -> Callable[..., Any]:
+    """The method without hooks: PyMongo's, or that of somebody's subclass."""
+    method: Callable[..., Any] = getattr(super(Hooked, cast("Any", target)), name)
+    return method
+
+
+def connector_of(hooked: Target | AsyncMongoClient[Any]) -> AnyConnector:
+    """The connector of a hooked client, and of what was taken from it."""
+    database = hooked.database if isinstance(hooked, AsyncCollection) else hooked
+    client = database.client if isinstance(database, AsyncDatabase) else database
+    connector: AnyConnector = vars(client)[_CONNECTOR]
+    return connector
+
+
+def set_connector(client: AsyncMongoClient[Any], connector: AnyConnector) -> None:
+    """Whatever is taken from the client is hooked by this connector."""
+    setattr(client, _CONNECTOR, connector)
+
+
+def is_hooked(client: AsyncMongoClient[Any]) -> bool:
+    """Has it a connector?"""
+    return _CONNECTOR in vars(client)
