@@ -12,7 +12,7 @@ from typing import Any, final
 
 from interceptors.errors import IncompatibleLibraryError
 
-__all__ = ["Library", "uses"]
+__all__ = ["Library", "declares", "uses"]
 
 _GONE = object()
 
@@ -50,3 +50,8 @@ def uses(cls: type[Any], method: str, *names: str) -> bool:
     found = found.fget if isinstance(found, property) else found
     code = getattr(unwrap(found), "__code__", None)
     return code is not None and set(names) <= set(code.co_names)
+
+
+def declares(cls: type[Any], name: str) -> bool:
+    """Has a class an attribute of this name, or an annotation that says its objects will?"""
+    return hasattr(cls, name) or any(name in vars(each).get("__annotations__", ()) for each in cls.__mro__)

@@ -46,6 +46,7 @@ from sqlalchemy.pool import StaticPool
 from interceptors.events.clock import now
 from interceptors.events.errors import EventError
 from interceptors.events.own_session import Sessions
+from interceptors.events.undocumented import sqlstate_of
 
 __all__ = ["MARK", "Known", "LostRaceError", "NewRow", "Store", "StoredEvent", "Taken", "is_lost_race", "outbox_table"]
 
@@ -149,7 +150,7 @@ class Store:
         try:
             await session.execute(select(func.pg_advisory_xact_lock(lock)))
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+            if sqlstate_of(error) != _LOCK_NOT_AVAILABLE:
                 raise
             raise EventError(
                 f"The key {key!r} has been published in a transaction that has not ended for {seconds:g} seconds: publish "
@@ -378,5 +379,5 @@ def is_lost_race(error: BaseException) -> bool:
     if not isinstance(error, DBAPIError):
         return isinstance(error, LostRaceError)
     origin = error.orig
-    codes = {getattr(origin, "sqlstate", None), *getattr(origin, "args", ())[:1]}
+    codes = {sqlstate_of(error), *getattr(origin, "args", ())[:1]}
     return bool(codes & _LOST_RACES) or "database is locked" in str(origin)

@@ -12,6 +12,8 @@ import sqlalchemy.types as sql
 from pydantic import AfterValidator, AwareDatetime, EncodedBytes, EncoderProtocol, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from interceptors.resources.undocumented import decorated_type, enum_values
+
 __all__ = ["is_comparable", "is_sortable", "is_text", "value_type"]
 
 
@@ -22,7 +24,8 @@ def value_type(type_: sql.TypeEngine[Any], *, limit_text: bool = False) -> Any:
     """
     type_ = _said(type_)
     if isinstance(type_, sql.Enum):
-        return type_.enum_class or Literal[tuple(type_.enums)]
+        values = enum_values(type_)
+        return Literal[values] if isinstance(values, tuple) else values
     python = _python_type(type_)
     if python is str:
         return _text(type_, limit_text=limit_text)
@@ -53,14 +56,14 @@ def is_comparable(type_: sql.TypeEngine[Any]) -> bool:
 def is_sortable(type_: sql.TypeEngine[Any]) -> bool:
     """Has it an order in every database? Asks the database's type, whatever a TypeDecorator makes of its values."""
     while isinstance(type_, sql.TypeDecorator):
-        type_ = type_.impl_instance
+        type_ = decorated_type(type_)
     return is_comparable(type_)
 
 
 def _said(type_: sql.TypeEngine[Any]) -> sql.TypeEngine[Any]:
     """The type that says what values are: a TypeDecorator that does not is taken for what it decorates."""
     while isinstance(type_, sql.TypeDecorator) and _python_type(type_) is Any:
-        type_ = type_.impl_instance
+        type_ = decorated_type(type_)
     return type_
 
 

@@ -10,11 +10,12 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 from sqlalchemy import Column, Select, inspect, select
 from sqlalchemy.exc import NoInspectionAvailable
-from sqlalchemy.orm import Mapper, QueryableAttribute, RelationshipDirection, RelationshipProperty, undefer
+from sqlalchemy.orm import Mapper, QueryableAttribute, RelationshipProperty, undefer
 
 from interceptors.describing import location
 from interceptors.resources.column_types import value_type
 from interceptors.resources.errors import ResourceError, suggest_all
+from interceptors.resources.undocumented import is_deferred, is_one_to_many, kind_of, pairs_of
 
 __all__ = ["Description", "Relation", "is_model", "kebab_case", "plural", "snake_case"]
 
@@ -152,7 +153,7 @@ class Description:
     @cached_property
     def loading(self) -> tuple[Any, ...]:
         """The options with which a row comes whole, deferred columns too."""
-        return (undefer("*"),) if any(a.deferred for a in self.mapper.column_attrs) else ()
+        return (undefer("*"),) if any(is_deferred(a) for a in self.mapper.column_attrs) else ()
 
     def relationship(self, name: str, option: str) -> RelationshipProperty[Any]:
         """A relationship that an option names. Raises ResourceError for an unknown one."""
@@ -167,10 +168,10 @@ class Description:
     def nested_columns(self, name: str) -> tuple[Any, Any]:
         """The two columns of a one-to-many relationship that can have nested routes. Raises ResourceError."""
         found = self.relationship(name, "nested")
-        pairs = found.local_remote_pairs or []
-        if found.direction is not RelationshipDirection.ONETOMANY or len(pairs) != 1:
+        pairs = pairs_of(found)
+        if not is_one_to_many(found) or len(pairs) != 1:
             raise ResourceError(
-                f"{self.place('nested')} names {name!r}, which is {found.direction.name.lower()} over {len(pairs)} column "
+                f"{self.place('nested')} names {name!r}, which is {kind_of(found)} over {len(pairs)} column "
                 f"pair(s); nested routes need a one-to-many relationship over one foreign key."
             )
         return pairs[0]

@@ -9,6 +9,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from interceptors.events.undocumented import sqlstate_of
 from interceptors.resources.bodies import InvalidBody
 from interceptors.resources.errors import ApiError
 from interceptors.resources.rendering import json_answer
@@ -83,7 +84,7 @@ def _refused_by_database(error: Exception) -> tuple[int, str] | None:
         return 400, _REFUSED
     if not isinstance(error, DBAPIError):
         return None
-    sqlstate = getattr(error.orig, "sqlstate", None)
+    sqlstate = sqlstate_of(error)
     if isinstance(error, IntegrityError):
         first = error.orig.args[0] if error.orig is not None and error.orig.args else None
         for code in (sqlstate, getattr(error.orig, "sqlite_errorname", None), first):

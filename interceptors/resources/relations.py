@@ -4,16 +4,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BinaryExpression, Column, ColumnElement, Select, select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapper, RelationshipProperty
 from sqlalchemy.orm.exc import UnmappedColumnError
-from sqlalchemy.sql import operators
 
 from interceptors.describing import location
 from interceptors.resources.conditions import With
 from interceptors.resources.description import Description, Relation
 from interceptors.resources.errors import ApiError, ResourceError, suggest_all
+from interceptors.resources.undocumented import (
+    is_list,
+    is_pair,
+    joins_of,
+    local_column,
+    order_of,
+    remote_column,
+    secondary_of,
+)
 
 __all__ = ["check_relation", "load_relations"]
 
@@ -25,15 +33,14 @@ _CHUNK = 500  # parameters of one statement: SQLite's limit was 999, and very lo
 def check_relation(relation: Relation) -> None:
     """Raises ResourceError for a relationship that is more than an equality of two columns, which `with` cannot load."""
     found = relation.property
-    plain = not found.entity.is_aliased_class and _is_pair(found.primaryjoin)
-    if not plain or (found.secondary is not None and not _is_pair(found.secondaryjoin)):
+    if found.entity.is_aliased_class or not all(map(is_pair, joins_of(found))):
         raise ResourceError(
             f"{_place(found)} cannot be in `relations`: its rows are found by more than one equality of two columns. "
             f"Use a plain foreign key, with a `secondary` table or without."
         )
-    ends = [(found.parent, _local(found))]
-    if found.secondary is None:
-        ends.append((found.mapper, _remote(found)))
+    ends = [(found.parent, local_column(found))]
+    if secondary_of(found) is None:
+        ends.append((found.mapper, remote_column(found)))
     for mapper, column in ends:
         if not _is_mapped(mapper, column):
             raise ResourceError(
@@ -67,14 +74,14 @@ class _Loader:
 
     async def related(self, relation: Relation, rows: list[_Row]) -> list[_Row]:
         """The related rows, set on the rows that they belong to."""
-        local = relation.property.parent.get_property_by_column(_local(relation.property)).key
+        local = relation.property.parent.get_property_by_column(local_column(relation.property)).key
         found = await self.found(relation, [row[local] for row in rows])
-        is_list = relation.property.uselist
+        has_many = is_list(relation.property)
         loaded: list[_Row] = []
         for row in rows:
             # Copies: two posts of one author must not share what a serializer changes.
-            own = [dict(each) for each in found.get(row[local], ())[: None if is_list else 1]]
-            row[relation.name] = own if is_list else next(iter(own), None)
+            own = [dict(each) for each in found.get(row[local], ())[: None if has_many else 1]]
+            row[relation.name] = own if has_many else next(iter(own), None)
             loaded += own
             if self.count + len(loaded) > _MOST_ROWS:
                 raise ApiError(f"with asks for more than {_MOST_ROWS} rows")
@@ -104,33 +111,14 @@ def _query(relation: Relation) -> tuple[Any, Select[*tuple[Any, ...]]]:
     """
     found, target = relation.property, relation.target
     columns = target.columns.values()
-    if found.secondary is None:
-        link: Any = getattr(target.model, found.mapper.get_property_by_column(_remote(found)).key)
+    secondary = secondary_of(found)
+    if secondary is None:
+        link: Any = getattr(target.model, found.mapper.get_property_by_column(remote_column(found)).key)
         query: Select[*tuple[Any, ...]] = select(link, *columns)
     else:
-        link = _remote(found)
-        query = select(link, *columns).select_from(target.model).join(found.secondary, found.secondaryjoin)
-    order: tuple[ColumnElement[Any], ...] = tuple(found.order_by or ())
-    return link, query.order_by(*order, target.key_column)
-
-
-def _is_pair(clause: Any) -> bool:
-    return (
-        isinstance(clause, BinaryExpression)
-        and clause.operator is operators.eq
-        and isinstance(clause.left, Column)
-        and isinstance(clause.right, Column)
-    )
-
-
-def _local(found: RelationshipProperty[Any]) -> ColumnElement[Any]:
-    """The column of the row that asks."""
-    return next(iter(found.local_columns))
-
-
-def _remote(found: RelationshipProperty[Any]) -> ColumnElement[Any]:
-    """The column that is equal to it: the related row's, or the secondary table's."""
-    return next(iter(found.synchronize_pairs))[1] if found.secondary is not None else next(iter(found.remote_side))
+        link = remote_column(found)
+        query = select(link, *columns).select_from(target.model).join(secondary, joins_of(found)[1])
+    return link, query.order_by(*order_of(found), target.key_column)
 
 
 def _is_mapped(mapper: Mapper[Any], column: Any) -> bool:

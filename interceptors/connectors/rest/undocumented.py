@@ -20,9 +20,8 @@ def check(http: Any) -> None:
         library.confirm(uses(http.AsyncClient, method, "send"), f"AsyncClient.{method}", "hook what a client sends")
     # Otherwise a body that nobody has read would be lost, or sent twice.
     purpose = "pass on a body that nobody has read"
-    for example in (http.Request("GET", "http://localhost"), http.Response(200)):
-        cls = type(example)
-        library.needed(example, "stream", purpose)
+    for cls, arguments in ((http.Request, ("GET", "http://localhost")), (http.Response, (200,))):
+        library.needed(cls(*arguments), "stream", purpose)
         library.confirm("stream" in inspect.signature(cls).parameters, f"{cls.__name__}(stream=)", purpose)
     for name in ("AsyncByteStream", "ByteStream"):
         library.needed(http, name, purpose)
