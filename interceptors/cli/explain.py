@@ -16,7 +16,7 @@ __all__ = ["explain_application"]
 
 _VERSION = 1
 
-_Place: TypeAlias = tuple[str | None, int | None]
+_SourcePlace: TypeAlias = tuple[str | None, int | None]
 
 
 def explain_application(application: str, route: str | None, *, why: bool, as_json: bool) -> None:
@@ -102,16 +102,16 @@ class _Places:
 
     def __init__(self) -> None:
         self._here = Path.cwd()
-        self._known: dict[int, tuple[Any, _Place]] = {}
+        self._known: dict[int, tuple[Any, _SourcePlace]] = {}
 
-    def of(self, candidate: Candidate) -> _Place:
+    def of(self, candidate: Candidate) -> _SourcePlace:
         """File and line; the file relative if it is below the current folder, also through links."""
         interceptor = candidate.interceptor  # kept, so that its id stays its own
         if id(interceptor) not in self._known:
             self._known[id(interceptor)] = interceptor, self._find(candidate)
         return self._known[id(interceptor)][1]
 
-    def _find(self, candidate: Candidate) -> _Place:
+    def _find(self, candidate: Candidate) -> _SourcePlace:
         place = candidate.file_and_line
         if place is None:
             return None, None

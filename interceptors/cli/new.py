@@ -34,7 +34,7 @@ class NewInterceptor:
 
 
 @dataclass(frozen=True)
-class _Names:
+class _NewNames:
     module: str
     cls: str
 
@@ -81,7 +81,7 @@ def create(wanted: NewInterceptor) -> None:
 # -- names -------------------------------------------------------------------------------------------------------------
 
 
-def _names(text: str) -> _Names:
+def _names(text: str) -> _NewNames:
     """`HTTPAccess` is `http_access` and `HttpAccessInterceptor`. Raises UsageError."""
     if not _NAME.fullmatch(text):
         raise UsageError(f"{text!r} is no name: take ASCII letters, digits, '_' and '-', and begin with a letter")
@@ -95,10 +95,10 @@ def _names(text: str) -> _Names:
         raise UsageError(f"{text!r} gives the module {module!r}, a keyword, which cannot be imported")
     if module == "conftest" or module.startswith("test_"):
         raise UsageError(f"{text!r} gives the module {module!r}, which registry.discover leaves to pytest")
-    return _Names(module, "".join(word.capitalize() for word in [*words, "interceptor"]))
+    return _NewNames(module, "".join(word.capitalize() for word in [*words, "interceptor"]))
 
 
-def _names_or_again(text: str) -> _Names:
+def _names_or_again(text: str) -> _NewNames:
     try:
         return _names(text)
     except UsageError as error:
@@ -139,7 +139,7 @@ def _check_inside(paths: Iterable[Path]) -> None:
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
-def _write(package: _Package, names: _Names, module: str, *, force: bool, dry_run: bool) -> None:
+def _write(package: _Package, names: _NewNames, module: str, *, force: bool, dry_run: bool) -> None:
     """Write the files and say which. Raises CommandError if one exists, unless `force`, or cannot be written."""
     asked = {
         package.folder / f"{names.module}.py": module,

@@ -28,10 +28,10 @@ _executing: ContextVar[frozenset["Connector[Any, Any]"]] = ContextVar("intercept
 
 
 @dataclass(frozen=True, slots=True)
-class Hooks:
+class ConnectorHooks:
     """What is registered on a connector and its parents at one time; the parent's first. An execute keeps to its own."""
 
-    parent: "Hooks | None"
+    parent: "ConnectorHooks | None"
     interceptors: tuple[InterceptorFunction, ...]
     observers: dict[Event, tuple[Hook, ...]]
     run: Step
@@ -60,7 +60,7 @@ class Connector(Generic[Req, Res]):
         self._next_timeout = check_timeout(next_timeout)
         self._interceptors: tuple[InterceptorFunction, ...] = ()
         self._observers: dict[Event, tuple[Hook, ...]] = dict.fromkeys(_EVENTS, ())
-        self._combined: Hooks | None = None  # made anew after every change
+        self._combined: ConnectorHooks | None = None  # made anew after every change
 
     # -- registering ---------------------------------------------------------------------------------------------------
 
@@ -179,12 +179,12 @@ class Connector(Generic[Req, Res]):
         self._observers = {**self._observers, event: hooks}
         self._combined = None
 
-    def _hooks(self) -> Hooks:
+    def _hooks(self) -> ConnectorHooks:
         parent = None if self._parent is None else self._parent._hooks()
         combined = self._combined
         if combined is None or combined.parent is not parent:
             interceptors = (*(parent.interceptors if parent else ()), *self._interceptors)
-            combined = self._combined = Hooks(
+            combined = self._combined = ConnectorHooks(
                 parent,
                 interceptors,
                 {e: (*(parent.observers[e] if parent else ()), *self._observers[e]) for e in _EVENTS},

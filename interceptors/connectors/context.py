@@ -12,7 +12,7 @@ from interceptors.describing import file_and_line
 from interceptors.errors import DoubleCompletionWarning, IgnoredAssignmentWarning
 
 if TYPE_CHECKING:
-    from interceptors.connectors.connector import Connector, Hooks
+    from interceptors.connectors.connector import Connector, ConnectorHooks
 
 __all__ = ["ConnectorContext", "Results"]
 
@@ -67,7 +67,7 @@ class ConnectorContext(Generic[Req, Res]):
         connector: "Connector[Req, Res]",
         req: Req,
         options: dict[str, Any],
-        hooks: "Hooks",
+        hooks: "ConnectorHooks",
         operation: Callable[[Req], Awaitable[Res]],
     ) -> None:
         self.connector: Connector[Req, Res] = connector

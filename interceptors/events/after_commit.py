@@ -20,7 +20,7 @@ __all__ = ["call_after_commit"]
 
 _KEY = "interceptors.after_commit"
 
-Entry: TypeAlias = "tuple[SessionTransaction | None, Callable[[], object]]"
+PendingCall: TypeAlias = "tuple[SessionTransaction | None, Callable[[], object]]"
 """The savepoint to which a call belongs, None for the outermost transaction."""
 
 
@@ -34,7 +34,7 @@ def call_after_commit(session: AsyncSession | Session, thunk: Callable[[], objec
     sync: Session = session.sync_session if isinstance(session, AsyncSession) else session
     if not sync.in_transaction():
         sync.begin()
-    entries: list[Entry] | None = sync.info.get(_KEY)
+    entries: list[PendingCall] | None = sync.info.get(_KEY)
     if entries is None:
         entries = sync.info[_KEY] = []
         event.listen(sync, "after_commit", _committed)
@@ -43,7 +43,7 @@ def call_after_commit(session: AsyncSession | Session, thunk: Callable[[], objec
 
 
 def _committed(session: Session) -> None:
-    entries: list[Entry] = session.info[_KEY]
+    entries: list[PendingCall] = session.info[_KEY]
     savepoint = session.get_nested_transaction()
     if savepoint is None:
         calls = [thunk for _, thunk in entries]
@@ -59,7 +59,7 @@ def _committed(session: Session) -> None:
 
 def _ended(session: Session, transaction: Any) -> None:
     # Also after a commit, whose entries have gone by then. A flush opens transactions of its own, which own nothing.
-    entries: list[Entry] = session.info[_KEY]
+    entries: list[PendingCall] = session.info[_KEY]
     if transaction.parent is None:
         entries.clear()
     else:

@@ -20,7 +20,7 @@ from interceptors.context import InvocationContext, RequestState
 from interceptors.entry import Entry, run
 from interceptors.fastapi.responses import merged
 from interceptors.fastapi.sources import ROUTE, RouteContext
-from interceptors.fastapi.statuses import raise_status
+from interceptors.fastapi.status_answers import raise_status
 from interceptors.kinds import is_async
 from interceptors.registry import InterceptorRegistry
 from interceptors.target import Target

@@ -22,7 +22,7 @@ from interceptors.entry import run
 from interceptors.fastapi.endpoint import Endpoint, hidden_parameters, mark
 from interceptors.fastapi.responses import add_tasks, merged
 from interceptors.fastapi.sources import RouteContext, exit_stack
-from interceptors.fastapi.statuses import raise_status
+from interceptors.fastapi.status_answers import raise_status
 from interceptors.registry import InterceptorRegistry
 from interceptors.target import Target
 
@@ -34,7 +34,7 @@ _UNSET = object()
 _ITERATOR: Any = Iterator  # for isinstance without narrowing, which the type checkers do not need here
 _LIST: Any = list
 
-Handler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
+RouteHandler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class StreamContext(RouteContext):
@@ -79,7 +79,7 @@ async def _some_async_generator() -> AsyncIterator[Any]:
     yield
 
 
-def opening_streams(handler: Handler) -> Handler:
+def opening_streams(handler: RouteHandler) -> RouteHandler:
     """A route handler that runs the chain of a stream when `handler` has made the response."""
 
     async def handle(request: Request) -> Response:

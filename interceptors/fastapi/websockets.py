@@ -12,7 +12,7 @@ from interceptors.describing import location
 from interceptors.entry import run
 from interceptors.errors import InvalidTargetError
 from interceptors.fastapi.endpoint import Endpoint, mark, route_target
-from interceptors.fastapi.statuses import answer_of
+from interceptors.fastapi.status_answers import answer_of
 from interceptors.kinds import is_async
 from interceptors.registry import InterceptorRegistry
 from interceptors.target import Target

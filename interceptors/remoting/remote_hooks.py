@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar, final, overload
 from weakref import WeakKeyDictionary
 
+from interceptors.carried_status import mark_status
 from interceptors.completion import Hook, HookRun, Signal, check_timeout, make_hook, replaced, run_in_turn
 from interceptors.context import InvocationContext
 from interceptors.describing import check_name
@@ -13,7 +14,6 @@ from interceptors.remoting.context import RemotingContext
 from interceptors.remoting.methods import RemoteMethod, method_of
 from interceptors.remoting.patterns import Pattern
 from interceptors.remoting.validation import ArgumentValidator
-from interceptors.status import mark_status
 
 __all__ = ["ModelHooks", "RemoteHooks"]
 
@@ -23,7 +23,7 @@ _When: TypeAlias = Literal["before", "after", "after error"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Registered:
+class _RemoteHook:
     when: _When
     pattern: Pattern
     hook: Hook
@@ -46,7 +46,7 @@ class _Registration:
     Raises InvalidPatternError for a pattern that could never match, InvalidHookError for what is no hook.
     """
 
-    def __init__(self, add: Callable[[_Registered], None], prefix: str) -> None:
+    def __init__(self, add: Callable[[_RemoteHook], None], prefix: str) -> None:
         self._add = add
         self._prefix = prefix
 
@@ -78,7 +78,7 @@ class _Registration:
         checked = Pattern(self._prefix + pattern)
 
         def register(function: H) -> H:
-            self._add(_Registered(when, checked, make_hook(function, 3)))
+            self._add(_RemoteHook(when, checked, make_hook(function, 3)))
             return function
 
         return register if hook is None else register(hook)
@@ -101,7 +101,7 @@ class RemoteHooks(_Registration):
     def __init__(self, *, next_timeout: float = 30.0) -> None:
         super().__init__(self._append, "")
         self._next_timeout = check_timeout(next_timeout)
-        self._registered: list[_Registered] = []
+        self._registered: list[_RemoteHook] = []
         self._matching: WeakKeyDictionary[type[InvocationContext], _Matching | None] = WeakKeyDictionary()
 
     def model(self, name: str) -> ModelHooks:
@@ -160,7 +160,7 @@ class RemoteHooks(_Registration):
 
         return await run_in_turn(hooks, f"{when} {remoting.method_string}", self._next_timeout, take_turn)
 
-    def _append(self, entry: _Registered) -> None:
+    def _append(self, entry: _RemoteHook) -> None:
         self._registered.append(entry)
         self._matching.clear()
 

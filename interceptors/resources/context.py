@@ -57,7 +57,7 @@ class ResourceContext(RouteContext):
     params: dict[str, Any]
     """The path parameters, typed."""
 
-    # Declared as what they hold while a hook runs that gets them.
+    # Declaration as what they hold while a hook runs that gets them.
     form_data: dict[str, Any] = _special()
     """What will be written: columns by name."""
     item: dict[str, Any] = _special()

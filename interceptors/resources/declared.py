@@ -11,11 +11,11 @@ from interceptors.events.marks import EventOptions
 from interceptors.resources.description import Description, snake_case
 from interceptors.resources.errors import DuplicateHookError, UnknownModelError, suggest_all
 
-__all__ = ["Declared", "Functions"]
+__all__ = ["Declaration", "Functions"]
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class Declaration:
     """A hook or an event."""
 
     function: Any
@@ -45,9 +45,9 @@ class Functions:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._found: dict[tuple[str, str], Declared] = {}
+        self._found: dict[tuple[str, str], Declaration] = {}
 
-    def add(self, point: str, declared: Declared) -> None:
+    def add(self, point: str, declared: Declaration) -> None:
         """Raises DuplicateHookError if the model has one at this point already, in a file or in code."""
         known = self._found.setdefault((snake_case(declared.model), point), declared)
         if known is not declared:
@@ -57,7 +57,7 @@ class Functions:
                 declared.function,
             )
 
-    def of(self, description: Description) -> Iterator[tuple[str, Declared]]:
+    def of(self, description: Description) -> Iterator[tuple[str, Declaration]]:
         """Those of one model, with their points."""
         for (model, point), declared in self._found.items():
             if model == snake_case(description.name):

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel, TypeAdapter
 from sqlalchemy import Column, Select, inspect, select
@@ -17,7 +17,11 @@ from interceptors.resources.column_types import value_type
 from interceptors.resources.errors import ResourceError, suggest_all
 from interceptors.resources.undocumented import is_deferred, is_one_to_many, kind_of, pairs_of
 
-__all__ = ["Description", "Relation", "is_model", "kebab_case", "plural", "snake_case"]
+__all__ = ["Description", "Relation", "Row", "is_model", "kebab_case", "plural", "snake_case"]
+
+
+Row: TypeAlias = dict[str, Any]
+"""A row: its columns by name, and later what was loaded with it."""
 
 
 def is_model(given: object) -> bool:

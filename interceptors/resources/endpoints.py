@@ -17,7 +17,7 @@ from interceptors.describing import location, name_of
 from interceptors.fastapi.endpoint import Endpoint, hidden_parameters, mark
 from interceptors.fastapi.responses import merged
 from interceptors.fastapi.sources import route_in_use
-from interceptors.fastapi.statuses import raise_status
+from interceptors.fastapi.status_answers import raise_status
 from interceptors.kinds import is_async
 from interceptors.registry import InterceptorRegistry
 from interceptors.resources.context import ResourceContext

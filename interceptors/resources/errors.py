@@ -9,13 +9,14 @@
     |  `- InvalidHookError (TypeError)         what is registered is no function
     `- ApiError                          raised by hooks and handlers: an answer of `{"error": message}`
 
-The parts' own errors stand in the parts: two of these have namesakes in `interceptors.errors`, where they mean the hooks of
-connectors and of remoting.
+The parts' own errors stand in the parts. Two of these are the errors of the same name in `interceptors.errors`, as they are
+raised for resources: whoever catches those, which connectors and remoting raise, catches these.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from interceptors import errors
 from interceptors.describing import nearest, suggest
 from interceptors.errors import InterceptorError
 
@@ -49,11 +50,11 @@ class UnknownModelError(ResourceError, LookupError):
         self.name = name
 
 
-class UnknownHookError(ResourceError, LookupError):
+class UnknownHookError(ResourceError, errors.UnknownHookError):
     """There is no hook or event `name`; `nearest` are the names that look alike."""
 
     def __init__(self, message: str, name: str, known: Iterable[str]) -> None:
-        super().__init__(message)
+        super(errors.UnknownHookError, self).__init__(message)  # it says where, which the core's does not
         self.name = name
         self.nearest: Sequence[str] = nearest(name, known)
 
@@ -76,12 +77,8 @@ class DuplicateHookError(ResourceError):
         self.second = second
 
 
-class InvalidHookError(ResourceError, TypeError):
+class InvalidHookError(ResourceError, errors.InvalidHookError):
     """`hook` is no function."""
-
-    def __init__(self, message: str, hook: object) -> None:
-        super().__init__(message)
-        self.hook = hook
 
 
 class ApiError(InterceptorError):

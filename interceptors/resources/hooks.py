@@ -19,11 +19,11 @@ from interceptors.resources.names import COMMON, NAMES, SPECIAL
 from interceptors.signatures import TargetSignature, read_function
 from interceptors.target import is_generator
 
-__all__ = ["Hook", "check_function", "check_hook", "point_of", "read_parameters"]
+__all__ = ["ResourceHook", "check_function", "check_hook", "point_of", "read_parameters"]
 
 
 @final
-class Hook:
+class ResourceHook:
     """A hook of one point, its parameters compiled: `await hook(ctx)`. What it returns counts only if it is a Response."""
 
     __slots__ = ("_getters", "_is_async", "function")

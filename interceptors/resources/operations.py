@@ -19,10 +19,10 @@ from interceptors.resources.errors import ApiError
 from interceptors.resources.names import SPECIAL, Handler
 from interceptors.resources.query_string import parse_conditions
 
-__all__ = ["LIFE_CYCLES", "Operation", "Parent", "Step", "points_of"]
+__all__ = ["LIFE_CYCLES", "Operation", "OperationStep", "Parent", "points_of"]
 
 Action: TypeAlias = Callable[[ResourceContext], Awaitable[None]]
-Step: TypeAlias = Callable[[ResourceContext], Awaitable[Response | None]]
+OperationStep: TypeAlias = Callable[[ResourceContext], Awaitable[Response | None]]
 """What is awaited in its turn; a response ends the request."""
 
 LIFE_CYCLES: dict[Handler, tuple[str | Action, ...]] = {
@@ -97,7 +97,7 @@ class Operation:
     """The name of the last path parameter."""
     in_transaction: bool
     body: Body | None
-    steps: tuple[Step, ...] = ()
+    steps: tuple[OperationStep, ...] = ()
     arguments: ArgumentSpec = field(init=False)
 
     def __post_init__(self) -> None:

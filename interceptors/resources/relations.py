@@ -11,7 +11,7 @@ from sqlalchemy.orm.exc import UnmappedColumnError
 
 from interceptors.describing import location
 from interceptors.resources.conditions import With
-from interceptors.resources.description import Description, Relation
+from interceptors.resources.description import Description, Relation, Row
 from interceptors.resources.errors import ApiError, ResourceError, suggest_all
 from interceptors.resources.undocumented import (
     is_list,
@@ -25,7 +25,6 @@ from interceptors.resources.undocumented import (
 
 __all__ = ["check_relation", "load_relations"]
 
-_Row = dict[str, Any]
 _MOST_ROWS = 100_000
 _CHUNK = 500  # parameters of one statement: SQLite's limit was 999, and very long lists are planned badly everywhere
 
@@ -48,7 +47,7 @@ def check_relation(relation: Relation) -> None:
             )
 
 
-async def load_relations(session: AsyncSession, description: Description, rows: list[_Row], with_: list[With]) -> None:
+async def load_relations(session: AsyncSession, description: Description, rows: list[Row], with_: list[With]) -> None:
     """Set each row's `with_` relations to dicts of every column (a list, or one or None), a row's own to change.
 
     Raises ApiError if that is more than 100,000 rows: `books{author{books{author{books}}}}` grows with every level.
@@ -61,7 +60,7 @@ class _Loader:
     session: AsyncSession
     count: int = 0
 
-    async def load(self, description: Description, rows: list[_Row], with_: list[With]) -> None:
+    async def load(self, description: Description, rows: list[Row], with_: list[With]) -> None:
         """One level, and those below it."""
         for wanted in with_:
             relation = description.relations.get(wanted.name)
@@ -72,12 +71,12 @@ class _Loader:
                 )
             await self.load(relation.target, await self.related(relation, rows), wanted.with_)
 
-    async def related(self, relation: Relation, rows: list[_Row]) -> list[_Row]:
+    async def related(self, relation: Relation, rows: list[Row]) -> list[Row]:
         """The related rows, set on the rows that they belong to."""
         local = relation.property.parent.get_property_by_column(local_column(relation.property)).key
         found = await self.found(relation, [row[local] for row in rows])
         has_many = is_list(relation.property)
-        loaded: list[_Row] = []
+        loaded: list[Row] = []
         for row in rows:
             # Copies: two posts of one author must not share what a serializer changes.
             own = [dict(each) for each in found.get(row[local], ())[: None if has_many else 1]]
@@ -88,11 +87,11 @@ class _Loader:
         self.count += len(loaded)
         return loaded
 
-    async def found(self, relation: Relation, keys: list[Any]) -> dict[Any, list[_Row]]:
+    async def found(self, relation: Relation, keys: list[Any]) -> dict[Any, list[Row]]:
         """The related rows by the key that they are found by."""
         link, query = _query(relation)
         names = tuple(relation.target.columns)
-        found: dict[Any, list[_Row]] = {}
+        found: dict[Any, list[Row]] = {}
         for chunk in _chunks([key for key in dict.fromkeys(keys) if key is not None]):
             for key, *values in await self.session.execute(query.where(link.in_(chunk))):
                 found.setdefault(key, []).append(dict(zip(names, values, strict=True)))

@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 from pydantic import BaseModel
 from pydantic_core import to_json
@@ -11,12 +11,10 @@ from starlette.responses import Response
 
 from interceptors.resources.conditions import With
 from interceptors.resources.context import ResourceContext
-from interceptors.resources.description import Description
+from interceptors.resources.description import Description, Row
 from interceptors.resources.names import Handler
 
 __all__ = ["concealed", "json_answer", "render"]
-
-Row: TypeAlias = dict[str, Any]
 
 
 def json_answer(content: Any, status: int, headers: Mapping[str, str] | None = None) -> Response:

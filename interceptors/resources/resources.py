@@ -14,19 +14,19 @@ from interceptors.fastapi.endpoint import endpoint_of
 from interceptors.fastapi.startup import check_in_lifespan
 from interceptors.registry import InterceptorRegistry
 from interceptors.resources.bodies import Body
-from interceptors.resources.declared import Declared, Functions
+from interceptors.resources.declared import Declaration, Functions
 from interceptors.resources.description import Description, snake_case
 from interceptors.resources.discovery import find_modules, functions_in
 from interceptors.resources.documentation import document, operation_id
 from interceptors.resources.emissions import Emission, Facts, check_event, event_handler
 from interceptors.resources.endpoints import ResourceRoute, resource_endpoint
 from interceptors.resources.errors import ResourceError, UnknownModelError, suggest_all
-from interceptors.resources.hooks import Hook, check_function, check_hook, point_of
+from interceptors.resources.hooks import ResourceHook, check_function, check_hook, point_of
 from interceptors.resources.names import Handler
 from interceptors.resources.operations import Operation
 from interceptors.resources.options import dependencies_of, describe, handlers_of, tags_of, transaction_of
 from interceptors.resources.resource import Resource
-from interceptors.resources.steps import Emissions, compile_steps
+from interceptors.resources.steps import EmissionsByPoint, compile_steps
 from interceptors.resources.tree import Place, connect, places
 
 __all__ = ["Resources"]
@@ -73,7 +73,7 @@ class Resources:
         self._files: list[tuple[str, ModuleType]] = []
         self._hooks = Functions("hook")
         self._events = Functions("event")
-        self._emissions: dict[Description, Emissions] = {}
+        self._emissions: dict[Description, EmissionsByPoint] = {}
         self._is_made = False
 
     # -- declaring -----------------------------------------------------------------------------------------------------
@@ -92,18 +92,18 @@ class Resources:
         for model, module in find_modules(package, "hooks"):
             self._files.append((model, module))
             for name, function in functions_in(module):
-                self._declare_hook(name, Declared(function, model, module=module))
+                self._declare_hook(name, Declaration(function, model, module=module))
         for model, module in find_modules(package, "events"):
             self._files.append((model, module))
             for name, function in functions_in(module):
                 options = event_options(function)
-                self._declare_event(name, Declared(function, model, module=module, options=options))
+                self._declare_event(name, Declaration(function, model, module=module, options=options))
 
     def hook(self, model: type, *names: str) -> Callable[[F], F]:
         """Make a function a hook of a model, by its own name or by the names given. Raises ResourceError."""
 
         def declare(function: F) -> F:
-            declared = Declared(function, model.__name__, model)
+            declared = Declaration(function, model.__name__, model)
             for name in names or (_name_of(declared),):
                 self._declare_hook(name, declared)
             return function
@@ -122,7 +122,7 @@ class Resources:
         def declare(function: F) -> F:
             says_nothing = durable is None and attempts is None
             options = event_options(function) if says_nothing else EventOptions(durable, attempts)
-            declared = Declared(function, model.__name__, model, options=options)
+            declared = Declaration(function, model.__name__, model, options=options)
             for name in names or (_name_of(declared),):
                 self._declare_event(name, declared)
             return function
@@ -130,13 +130,13 @@ class Resources:
         self._check_open()
         return declare
 
-    def _declare_hook(self, name: str, declared: Declared) -> None:
+    def _declare_hook(self, name: str, declared: Declaration) -> None:
         point = point_of(name, declared.place)
         check_function(declared.function, name, declared.place)
         check_hook(declared.function, point)
         self._hooks.add(point, declared)
 
-    def _declare_event(self, name: str, declared: Declared) -> None:
+    def _declare_event(self, name: str, declared: Declaration) -> None:
         point = point_of(name, declared.place)
         check_function(declared.function, name, declared.place)
         check_event(declared.function, point, declared.options)
@@ -233,7 +233,7 @@ class Resources:
                 )
 
     def _emission(
-        self, description: Description, point: str, declared: Declared, models: Mapping[str, type]
+        self, description: Description, point: str, declared: Declaration, models: Mapping[str, type]
     ) -> Emission:
         dispatcher = self._dispatcher
         if dispatcher is None:
@@ -251,12 +251,12 @@ class Resources:
         body = Body(description, _VERBS[handler], place.link, place.title) if handler in _WITH_BODY else None
         operation = Operation(description, handler, place.parents, place.parameter, in_transaction, body)
         injector = self.registry.registrations.injector
-        hooks = {point: Hook(declared.function, injector) for point, declared in self._hooks.of(description)}
+        hooks = {point: ResourceHook(declared.function, injector) for point, declared in self._hooks.of(description)}
         operation.steps = compile_steps(operation, hooks, self._emissions[description])
         return operation
 
 
-def _name_of(declared: Declared) -> str:
+def _name_of(declared: Declaration) -> str:
     """The name of a function that stands for the hook's. Raises InvalidHookError for what is no function."""
     name = str(getattr(declared.function, "__name__", type(declared.function).__name__))
     check_function(declared.function, name, declared.place)

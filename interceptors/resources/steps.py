@@ -9,24 +9,24 @@ from interceptors.events import EventError
 from interceptors.resources import actions
 from interceptors.resources.context import ResourceContext
 from interceptors.resources.emissions import Emission
-from interceptors.resources.hooks import Hook
+from interceptors.resources.hooks import ResourceHook
 from interceptors.resources.names import fallback
-from interceptors.resources.operations import LIFE_CYCLES, Action, Operation, Step
+from interceptors.resources.operations import LIFE_CYCLES, Action, Operation, OperationStep
 
-__all__ = ["Emissions", "Hooks", "compile_steps"]
+__all__ = ["EmissionsByPoint", "HooksByPoint", "compile_steps"]
 
-Hooks: TypeAlias = Mapping[str, Hook]
+HooksByPoint: TypeAlias = Mapping[str, ResourceHook]
 """The hooks of one model, by point."""
 
-Emissions: TypeAlias = Mapping[str, Emission]
+EmissionsByPoint: TypeAlias = Mapping[str, Emission]
 """The events of one model, by point."""
 
 _WRITES = (actions.insert_row, actions.update_row, actions.delete_row)
 
 
-def compile_steps(operation: Operation, hooks: Hooks, emissions: Emissions) -> tuple[Step, ...]:
+def compile_steps(operation: Operation, hooks: HooksByPoint, emissions: EmissionsByPoint) -> tuple[OperationStep, ...]:
     """What is awaited in its turn. Raises EventError for a stored event of a handler without a transaction."""
-    steps: list[Step] = []
+    steps: list[OperationStep] = []
     for each in LIFE_CYCLES[operation.handler]:
         if isinstance(each, str):
             steps += _steps_at(each, operation, hooks, emissions)
@@ -36,9 +36,11 @@ def compile_steps(operation: Operation, hooks: Hooks, emissions: Emissions) -> t
     return tuple(steps)
 
 
-def _steps_at(point: str, operation: Operation, hooks: Hooks, emissions: Emissions) -> list[Step]:
+def _steps_at(
+    point: str, operation: Operation, hooks: HooksByPoint, emissions: EmissionsByPoint
+) -> list[OperationStep]:
     """The hook of a point and its event, where PATCH takes that of UPDATE if it has none: each for itself."""
-    steps: list[Step] = []
+    steps: list[OperationStep] = []
     hook = hooks.get(point) or hooks.get(fallback(point))
     if hook is not None:
         step = _run_hook(hook)
@@ -56,7 +58,7 @@ def _steps_at(point: str, operation: Operation, hooks: Hooks, emissions: Emissio
     return steps
 
 
-def _run_action(action: Action) -> Step:
+def _run_action(action: Action) -> OperationStep:
     """An action as a step."""
 
     async def step(ctx: ResourceContext) -> None:
@@ -65,7 +67,7 @@ def _run_action(action: Action) -> Step:
     return step
 
 
-def _run_hook(hook: Hook) -> Step:
+def _run_hook(hook: ResourceHook) -> OperationStep:
     """A hook as a step: what it returns counts only if it is a response."""
 
     async def step(ctx: ResourceContext) -> Response | None:
@@ -75,7 +77,7 @@ def _run_hook(hook: Hook) -> Step:
     return step
 
 
-def _then_commit(step: Step) -> Step:
+def _then_commit(step: OperationStep) -> OperationStep:
     """Without a transaction: what a step has done stays done, also if it was its last."""
 
     async def committed(ctx: ResourceContext) -> Response | None:

@@ -11,7 +11,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from interceptors.arguments import Arguments
 from interceptors.connectors.mongo.copies import own_arguments, own_value
-from interceptors.connectors.mongo.hooked import Target, connector_of, method_of
+from interceptors.connectors.mongo.hooked import MongoTarget, connector_of, method_of
 from interceptors.connectors.mongo.methods import WITH_CURSOR, given_in
 from interceptors.connectors.mongo.request import MongoRequest
 from interceptors.connectors.mongo.undocumented import fetch_first_batch
@@ -25,7 +25,7 @@ Cursor: TypeAlias = AsyncCursor[Any] | AsyncCommandCursor[Any]
 class Call:
     """The operation of one execute: the call of PyMongo's own method, as often as the hooks want it."""
 
-    def __init__(self, target: Target, command: str) -> None:
+    def __init__(self, target: MongoTarget, command: str) -> None:
         self.command = command
         self.recorded: list[tuple[str, Any]] = []
         """What a cursor was told that is no parameter of `find`."""
@@ -64,7 +64,7 @@ class Call:
         while self._opened:
             await self._opened.pop().close()
 
-    def _target_of(self, req: MongoRequest) -> Target:
+    def _target_of(self, req: MongoRequest) -> MongoTarget:
         target, database = self.target, self._database
         if req.database != database.name:
             database = database.client.get_database(req.database, *_options(database))

@@ -16,7 +16,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from interceptors.connectors.mongo.call import Call
 from interceptors.connectors.mongo.cursors import HookedCursor, HookedRawBatchCursor, as_cursor
-from interceptors.connectors.mongo.hooked import Hooked, Target, connector_of, method_of
+from interceptors.connectors.mongo.hooked import Hooked, MongoTarget, connector_of, method_of
 from interceptors.connectors.mongo.methods import SPECS, WITH_CURSOR, with_filter
 from interceptors.connectors.mongo.undocumented import CALLS
 
@@ -110,7 +110,7 @@ def _hooked(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     spec = SPECS[name]
 
     @wraps(function)
-    async def call(self: Target, *args: Any, **kwargs: Any) -> Any:
+    async def call(self: MongoTarget, *args: Any, **kwargs: Any) -> Any:
         connector = connector_of(self)
         if not connector.is_hooked:
             if name != "find_one":

@@ -36,11 +36,11 @@ def as_cursor(call: Call, value: Any) -> Cursor:
             f"The result of {call.command} is a cursor, or a list or an (async) iterable of documents, "
             f"not {type(value).__name__}: {value!r:.80}"
         )
-    return AnsweredCursor(cast("AsyncCollection[Any]", call.target), value)
+    return DocumentCursor(cast("AsyncCollection[Any]", call.target), value)
 
 
 @final
-class AnsweredCursor(AsyncCommandCursor[Any]):
+class DocumentCursor(AsyncCommandCursor[Any]):
     """A cursor over documents that a hook gave."""
 
     def __init__(self, collection: AsyncCollection[Any], documents: AsyncIterable[Any] | Iterable[Any]) -> None:

@@ -10,10 +10,10 @@ from pymongo.asynchronous.database import AsyncDatabase
 from interceptors.connectors.connector import Connector
 from interceptors.connectors.mongo.request import MongoRequest
 
-__all__ = ["AnyConnector", "Hooked", "Target", "connector_of", "is_hooked", "method_of", "set_connector"]
+__all__ = ["AnyConnector", "Hooked", "MongoTarget", "connector_of", "is_hooked", "method_of", "set_connector"]
 
 AnyConnector: TypeAlias = Connector[MongoRequest, Any]
-Target: TypeAlias = AsyncDatabase[Any] | AsyncCollection[Any]
+MongoTarget: TypeAlias = AsyncDatabase[Any] | AsyncCollection[Any]
 
 _CONNECTOR = "_interceptors_connector"
 """An attribute of ours on a client. Without the underscore PyMongo would take it for the name of a database."""
@@ -23,13 +23,13 @@ class Hooked:
     """Stands in front of PyMongo's class, or of somebody's subclass, in the bases of what is hooked."""
 
 
-def method_of(target: Target, name: str) -> Callable[..., Any]:
+def method_of(target: MongoTarget, name: str) -> Callable[..., Any]:
     """The method without hooks: PyMongo's, or that of somebody's subclass."""
     method: Callable[..., Any] = getattr(super(Hooked, cast("Any", target)), name)
     return method
 
 
-def connector_of(hooked: Target | AsyncMongoClient[Any]) -> AnyConnector:
+def connector_of(hooked: MongoTarget | AsyncMongoClient[Any]) -> AnyConnector:
     """The connector of a hooked client, and of what was taken from it."""
     database = hooked.database if isinstance(hooked, AsyncCollection) else hooked
     client = database.client if isinstance(database, AsyncDatabase) else database

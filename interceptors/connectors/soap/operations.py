@@ -9,7 +9,7 @@ from interceptors.connectors.soap.request import SOAPRequest
 from interceptors.connectors.soap.undocumented import (
     AsyncOperationProxy,
     Operations,
-    Proxy,
+    ServiceProxy,
     copied,
     initialize_operation,
 )
@@ -19,7 +19,9 @@ __all__ = ["HookedOperation"]
 
 # No docstring, like zeep's own: it would be that of every operation.
 class HookedOperation(AsyncOperationProxy):
-    def __init__(self, connector: Connector[SOAPRequest, Any], proxy: Proxy, name: str, plain: Operations) -> None:
+    def __init__(
+        self, connector: Connector[SOAPRequest, Any], proxy: ServiceProxy, name: str, plain: Operations
+    ) -> None:
         initialize_operation(self, proxy, name)
         self._name = name
         self._connector = connector

@@ -16,7 +16,7 @@ from interceptors.libraries import Library, uses
 __all__ = [
     "AsyncOperationProxy",
     "Operations",
-    "Proxy",
+    "ServiceProxy",
     "copied",
     "forget_service",
     "initialize_operation",
@@ -41,11 +41,11 @@ _library.confirm(
 _library.confirm(uses(AsyncServiceProxy, "__getitem__", "_operations"), "AsyncServiceProxy._operations", _HOOK)
 _library.confirm(uses(Client, "service", "bind"), "Client.service", _HOOK)
 
-Proxy: TypeAlias = AsyncServiceProxy
+ServiceProxy: TypeAlias = AsyncServiceProxy
 Operations: TypeAlias = Mapping[str, Callable[..., Any]]
 
 
-def initialize_operation(operation: AsyncOperationProxy, proxy: Proxy, name: str) -> None:
+def initialize_operation(operation: AsyncOperationProxy, proxy: ServiceProxy, name: str) -> None:
     """What the constructor of zeep's operations does."""
     initialize: Any = AsyncOperationProxy
     initialize.__init__(operation, proxy, name)

@@ -19,7 +19,7 @@ from interceptors.connectors.sql.results import Kind, SQLRequest, SQLResult, kin
 
 __all__ = ["Failed", "Statement"]
 
-Row: TypeAlias = tuple[Any, ...]
+DriverRow: TypeAlias = tuple[Any, ...]
 
 _ANY_TYPE = {"postgresql": 1700}
 """The type code of an answer's columns, where a dialect wants one: PostgreSQL's numeric types refuse None."""
@@ -29,7 +29,7 @@ _NAMELESS = "?column?"
 
 
 @final
-class AnsweredCursor:
+class StandInCursor:
     """A cursor that answers in the place of its driver's, until it executes again."""
 
     def __init__(self, cursor: Any) -> None:
@@ -47,10 +47,10 @@ class AnsweredCursor:
         return answer[name] if name in answer else getattr(self._cursor, name)
 
 
-def _fetching(rows: Sequence[Row]) -> dict[str, Any]:
+def _fetching(rows: Sequence[DriverRow]) -> dict[str, Any]:
     left = deque(rows)
 
-    def fetchmany(size: int = 1) -> list[Row]:
+    def fetchmany(size: int = 1) -> list[DriverRow]:
         return [left.popleft() for _ in range(min(size, len(left)))]
 
     return {
@@ -224,8 +224,8 @@ class Statement:
 
     def _answer(self, answer: dict[str, Any]) -> None:
         context = self.context
-        if not isinstance(context.cursor, AnsweredCursor):
-            context.cursor = AnsweredCursor(context.cursor)
+        if not isinstance(context.cursor, StandInCursor):
+            context.cursor = StandInCursor(context.cursor)
         context.cursor.answer(**answer)
 
     def _describe(self, columns: tuple[str, ...]) -> Any:
@@ -251,7 +251,7 @@ class Statement:
         if self._names and (columns != self._names or (is_guess and not undocumented.knows_columns(compiled))):
             undocumented.forget_columns(self.context, compiled)
 
-    def _new_id(self, columns: Sequence[str], rows: list[Row]) -> Any:
+    def _new_id(self, columns: Sequence[str], rows: list[DriverRow]) -> Any:
         """What an answer gives as the new id, for dialects that ask the cursor for it."""
         if self.kind != "insert" or not rows:
             return None
@@ -260,17 +260,17 @@ class Statement:
         key = getattr(table, "autoincrement_column", None)  # what an INSERT is into need not be a Table
         return rows[0][columns.index(key.name) if key is not None and key.name in columns else 0]
 
-    def _answer_batch(self, rows: list[Row]) -> None:
+    def _answer_batch(self, rows: list[DriverRow]) -> None:
         """SQLAlchemy fetches the rows of an INSERT of many ("insertmanyvalues") from the driver's cursor."""
         context = self.context
 
-        def fetchall_for_returning(_: Any) -> list[Row]:
+        def fetchall_for_returning(_: Any) -> list[DriverRow]:
             del context.fetchall_for_returning  # the next batch has its own
             return rows
 
         context.fetchall_for_returning = fetchall_for_returning
 
-    def _with_sentinels(self, rows: list[Row]) -> list[Row]:
+    def _with_sentinels(self, rows: list[DriverRow]) -> list[DriverRow]:
         """In a batch SQLAlchemy sorts the returned rows by sentinel columns, of which the hooks know nothing."""
         if not self._sentinels or (all(len(row) == len(self._names) for row in rows) and self._executed):
             return rows

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from interceptors.status import mark_status, take_status
+from interceptors.carried_status import mark_status, take_status
 
 
 def error(text: str = "text", **attributes: Any) -> Exception:

@@ -1,4 +1,4 @@
-"""Answers for errors that carry their own status; see `interceptors.status`."""
+"""Answers for errors that carry their own status; see `interceptors.carried_status`."""
 
 import json
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import HTTPException
 from fastapi.encoders import jsonable_encoder
 
-from interceptors.status import take_status
+from interceptors.carried_status import take_status
 
 __all__ = ["answer_of", "raise_status"]
 

@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse
 from starlette.websockets import WebSocketDisconnect
 
 from interceptors import InvocationContext, Next
+from interceptors.carried_status import mark_status
 from interceptors.fastapi import controller, get, websocket
-from interceptors.status import mark_status
 from tests.unit.fastapi.serving import app_of, client_of, registry_of
 
 

@@ -1,0 +1,39 @@
+"""Names in the package: one class name has one meaning."""
+
+import ast
+from collections import defaultdict
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+
+
+def classes_and_aliases() -> dict[str, list[str]]:
+    """The modules that define a class or an alias of a type, by its name without underscores in front."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in sorted((ROOT / "interceptors").rglob("*.py")):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                found[node.name.lstrip("_")].append(f"{module}:{node.name}")
+            elif isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation).endswith("TypeAlias"):
+                found[ast.unparse(node.target).lstrip("_")].append(f"{module}:{ast.unparse(node.target)}")
+    return found
+
+
+def is_one_error(places: list[str]) -> bool:
+    """Is the part's error the core's, as the part raises it?"""
+    classes: list[Any] = [getattr(import_module(place.partition(":")[0]), place.partition(":")[2]) for place in places]
+    return all(issubclass(cls, Exception) for cls in classes) and any(
+        all(issubclass(cls, base) for cls in classes) for base in classes
+    )
+
+
+def test_a_class_name_has_one_meaning() -> None:
+    """A reader who meets a name knows what it is. Where a contract fixes an error's name twice, one derives from the other."""
+    found = classes_and_aliases()
+    assert "Chain" in found
+    doubles = {name: places for name, places in found.items() if len(places) > 1 and not is_one_error(places)}
+    assert doubles == {}
+    assert len(found["InvalidHookError"]) == len(found["UnknownHookError"]) == 2
