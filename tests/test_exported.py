@@ -1,5 +1,6 @@
 """What can be imported, what importing it costs, and what is shipped."""
 
+import ast
 import inspect
 import subprocess
 import sys
@@ -11,14 +12,29 @@ from types import ModuleType
 import pytest
 
 import interceptors
+import interceptors.connectors
 import interceptors.errors
 import interceptors.events
 import interceptors.fastapi
+import interceptors.remoting
 import interceptors.resources
 import interceptors.testing
 
 ROOT = Path(__file__).parents[1]
-FACADES = [interceptors, interceptors.fastapi, interceptors.resources]
+PARTS = [
+    interceptors.connectors,
+    interceptors.events,
+    interceptors.fastapi,
+    interceptors.remoting,
+    interceptors.resources,
+]
+FACADES = [
+    interceptors,
+    interceptors.connectors,
+    interceptors.fastapi,
+    interceptors.remoting,
+    interceptors.resources,
+]
 LAZY = [interceptors.events]  # some of its names are imported when they are asked for
 MODULES = [interceptors.errors, interceptors.testing]
 
@@ -60,6 +76,39 @@ def test_public_objects_have_docstrings() -> None:
         and not inspect.getdoc(getattr(module, name))
     ]
     assert undocumented == []
+
+
+def named_in(path: Path) -> set[str]:
+    """The errors and warnings of the library that the code of a module names, but for those that it defines."""
+    tree = ast.parse(path.read_text())
+    module = vars(import_module(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")))
+    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    bases = (interceptors.errors.InterceptorError, interceptors.errors.InterceptorWarning)
+    return {n for n in names - own if inspect.isclass(module.get(n)) and issubclass(module[n], bases)}
+
+
+# What a part lets the core say in its name.
+SAID_BY_HELPERS = {"interceptors.completion": "completion.py", "interceptors.libraries": "libraries.py"}
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda module: module.__name__)
+def test_a_part_exports_the_errors_that_it_raises(part: ModuleType) -> None:
+    """Whoever uses a part finds there what may be caught, and which warnings there are."""
+    files = list((ROOT / "interceptors" / part.__name__.rpartition(".")[2]).rglob("*.py"))
+    helpers = {name for file in files for name in SAID_BY_HELPERS if f"from {name} import" in file.read_text()}
+    files += [ROOT / "interceptors" / SAID_BY_HELPERS[helper] for helper in helpers]
+    raised = {name for file in files for name in named_in(file)} - {"InterceptorError"}
+    assert raised
+    assert raised - set(part.__all__) == set()
+
+
+def test_an_error_has_one_class_wherever_it_is_exported() -> None:
+    """But for resources' own hook errors, which derive from the core's."""
+    for part in PARTS:
+        for name in set(part.__all__) & set(interceptors.errors.__all__):
+            exported, known = getattr(part, name), getattr(interceptors.errors, name)
+            assert exported is known or (part is interceptors.resources and issubclass(exported, known))
 
 
 CORE_ALONE = """

@@ -2,5 +2,31 @@
 
 from interceptors.connectors.connector import Connector, Event
 from interceptors.connectors.context import ConnectorContext
+from interceptors.errors import (
+    AlreadyHookedError,
+    DoubleCompletionWarning,
+    ForgottenNextError,
+    HookError,
+    IgnoredAssignmentWarning,
+    IncompatibleLibraryError,
+    InvalidHookError,
+    InvalidInterceptorError,
+    MissingExtraError,
+    UnknownHookError,
+)
 
-__all__ = ["Connector", "ConnectorContext", "Event"]
+__all__ = [
+    "AlreadyHookedError",
+    "Connector",
+    "ConnectorContext",
+    "DoubleCompletionWarning",
+    "Event",
+    "ForgottenNextError",
+    "HookError",
+    "IgnoredAssignmentWarning",
+    "IncompatibleLibraryError",
+    "InvalidHookError",
+    "InvalidInterceptorError",
+    "MissingExtraError",
+    "UnknownHookError",
+]

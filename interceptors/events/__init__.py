@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from interceptors.errors import IncompatibleLibraryError, MissingExtraError
 from interceptors.events.context import EventContext
 from interceptors.events.dispatcher import EventDispatcher
 from interceptors.events.errors import DispatcherNotRunningError, EventError, UnknownEventError
@@ -16,6 +17,8 @@ __all__ = [
     "EventContext",
     "EventDispatcher",
     "EventError",
+    "IncompatibleLibraryError",
+    "MissingExtraError",
     "Outbox",
     "UnknownEventError",
     "event",

@@ -1,5 +1,11 @@
 """Interceptors on FastAPI: controllers, function routes, streams and WebSockets."""
 
+from interceptors.errors import (
+    AlreadyInstalledError,
+    InvalidTargetError,
+    UnreachedInterceptorError,
+    UnreachedRouteWarning,
+)
 from interceptors.fastapi.controllers import controller, create_router
 from interceptors.fastapi.endpoint import bind_request
 from interceptors.fastapi.install import install
@@ -8,7 +14,11 @@ from interceptors.fastapi.sources import RouteValue
 from interceptors.fastapi.verbs import delete, get, head, options, patch, post, put, websocket
 
 __all__ = [
+    "AlreadyInstalledError",
+    "InvalidTargetError",
     "RouteValue",
+    "UnreachedInterceptorError",
+    "UnreachedRouteWarning",
     "bind_request",
     "controller",
     "create_router",

@@ -1,12 +1,13 @@
 """Model resources: a SQLAlchemy class gets its REST routes, with hooks and events at every step, on the one chain."""
 
-from interceptors.errors import MissingExtraError as _MissingExtraError
+from interceptors.errors import IncompatibleLibraryError, MissingExtraError
 
 try:
     import sqlalchemy
 except ImportError as error:
-    raise _MissingExtraError("interceptors.resources", "sqlalchemy") from error
+    raise MissingExtraError("interceptors.resources", "sqlalchemy") from error
 
+from interceptors.events import EventError
 from interceptors.resources.conditions import Condition, Conditions, Sort
 from interceptors.resources.context import ResourceContext
 from interceptors.resources.errors import (
@@ -29,9 +30,12 @@ __all__ = [
     "Condition",
     "Conditions",
     "DuplicateHookError",
+    "EventError",
     "Handler",
     "HookParameterError",
+    "IncompatibleLibraryError",
     "InvalidHookError",
+    "MissingExtraError",
     "Resource",
     "ResourceContext",
     "ResourceError",
