@@ -7,16 +7,17 @@ Every injected parameter becomes one plain function `ctx -> value`, compiled at 
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from inspect import Parameter
 from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 from dependency_injector import containers, providers
 
+from interceptors.constructors import Attribute, check_constructor, check_instance, leading, marked_attributes
 from interceptors.context import MISSING, InvocationContext, running
 from interceptors.describing import location
 from interceptors.errors import InjectionError, UnknownKeyError
 from interceptors.kinds import is_provider
-from interceptors.signatures import InjectedParameter, SpecialType, read_constructor
+from interceptors.signatures import InjectedParameter, SpecialType, TargetSignature
 from interceptors.undocumented import ProvidersMap, key_of, modified
 
 __all__ = ["Getter", "Injector", "InvocationBindings", "Pending", "settle"]
@@ -81,7 +82,8 @@ class Injector:
             raise TypeError(f"`container` is the class {container.__name__}; give an instance: {container.__name__}()")
         self.container = container
         self._current_user = current_user
-        self._constructors: dict[type, tuple[Getter, bool]] = {}
+        self._constructors: WeakKeyDictionary[type, TargetSignature] = WeakKeyDictionary()
+        self._attributes: WeakKeyDictionary[type, dict[str, Attribute]] = WeakKeyDictionary()
         self._map: Any = None if container is None else ProvidersMap(container)
 
     # -- keys ----------------------------------------------------------------------------------------------------------
@@ -144,38 +146,27 @@ class Injector:
     def constructor(self, cls: type, role: str) -> tuple[Getter, bool]:
         """How to build a class, and whether anything is injected. Checked here: nothing is left to the first request.
 
-        Raises InjectionError for a parameter that nothing will give.
+        Raises what `check_constructor` raises.
         """
-        found = self._constructors.get(cls)
+        signature = self._constructors.get(cls)
+        if signature is None:
+            signature = self._constructors[cls] = check_constructor(cls, role)
+        getters = self.getters(signature.injected, f"{cls.__qualname__}.__init__", cls)
+        by_position = leading(signature)
+        make = partial(_make, cls, [(each.name, each.default) for each in by_position]) if by_position else cls
+        return _builder(make, getters) if getters else lambda ctx: cls(), bool(getters)
+
+    def check_instance(self, instance: object, role: str) -> None:
+        """Raises InjectionError for an attribute of an object that is still a marker."""
+        cls = type(instance)
+        found = self._attributes.get(cls)
         if found is None:
-            signature = read_constructor(cls)
-            for parameter in signature.visible:
-                self._check_not_injected(cls, role, parameter, foreign=parameter.name in signature.foreign)
-            getters = self.getters(signature.injected, f"{cls.__qualname__}.__init__", cls)
-            build: Getter = _builder(cls, getters) if getters else lambda ctx: cls()
-            found = self._constructors[cls] = build, bool(getters)
-        return found
+            found = self._attributes[cls] = marked_attributes(cls)
+        check_instance(instance, role, found)
 
     def getters(self, injected: list[InjectedParameter], owner: str, where: object) -> list[tuple[str, Getter]]:
         """One getter for each injected parameter."""
         return [(p.parameter.name, self._getter(p, owner.rpartition("<locals>.")[2], where)) for p in injected]
-
-    def _check_not_injected(self, cls: type, role: str, parameter: Parameter, *, foreign: bool) -> None:
-        if parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
-            return
-        if foreign:
-            how = "FastAPI's Depends works in a method's parameters, not in this constructor"
-        elif parameter.default is Parameter.empty:
-            how = "nothing gives it"
-        else:
-            return
-        owner = cls.__qualname__.rpartition("<locals>.")[2]
-        raise InjectionError(
-            f"The constructor parameter {parameter.name!r} of the {role} {owner} ({location(cls)}) cannot be injected: "
-            f'{how}. Annotate it `Annotated[T, Provide["key"]]` or give it a default.',
-            owner,
-            parameter.name,
-        )
 
     def _getter(self, injected: InjectedParameter, owner: str, where: object) -> Getter:
         marker, name = injected.marker, injected.parameter.name
@@ -248,20 +239,25 @@ _SPECIAL_GETTERS: dict[str, Getter] = {
 }
 
 
-def _builder(cls: type, getters: list[tuple[str, Getter]]) -> Getter:
+def _builder(make: Callable[..., Any], getters: list[tuple[str, Getter]]) -> Getter:
     def build(ctx: InvocationContext) -> Any:
         values: dict[str, Any] = {}
         pending = False
         for name, get in getters:
             value = values[name] = get(ctx)
             pending = pending or type(value) is Pending
-        return Pending(partial(_build_later, cls, values)) if pending else cls(**values)
+        return Pending(partial(_build_later, make, values)) if pending else make(**values)
 
     return build
 
 
-async def _build_later(cls: type, values: dict[str, Any]) -> Any:
-    return cls(**{name: await settle(value) for name, value in values.items()})
+async def _build_later(make: Callable[..., Any], values: dict[str, Any]) -> Any:
+    return make(**{name: await settle(value) for name, value in values.items()})
+
+
+def _make(cls: type, by_position: list[tuple[str, Any]], /, **values: Any) -> Any:
+    """Where some parameters are positional-only; those that are not injected have their defaults."""
+    return cls(*[values.pop(name, default) for name, default in by_position], **values)
 
 
 def _needs_user(provider: Any) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 from interceptors.awaiting import awaiting
 from interceptors.chain import function_of
+from interceptors.constructors import check_provider
 from interceptors.context import InvocationContext
 from interceptors.injection import Getter, Injector, Pending, settle
 from interceptors.kinds import InterceptorFunction, check_interceptor, is_provider
@@ -18,9 +19,11 @@ def layer_function(interceptor: Any, injector: Injector) -> InterceptorFunction:
         provides = getattr(interceptor, "provides", None)
         if isinstance(provides, type):
             check_interceptor(provides)
+        check_provider(interceptor, "interceptor")
         return awaiting(provides, _built(injector.from_provider(interceptor)))
     if isinstance(interceptor, type):
         return awaiting(interceptor, _built(injector.constructor(interceptor, "interceptor")[0]))
+    injector.check_instance(getattr(interceptor, "__self__", interceptor), "interceptor")
     return function_of(interceptor)
 
 

@@ -8,6 +8,7 @@ from typing import Any, cast, final
 
 from interceptors.arguments import Arguments, ArgumentSpec
 from interceptors.chain import Step, fold
+from interceptors.constructors import check_attributes, check_provider
 from interceptors.context import InvocationContext, InvocationSource
 from interceptors.errors import TargetNotBuiltError
 from interceptors.injection import Getter, Injector, Pending, settle
@@ -55,10 +56,15 @@ class Plan:
     def _builder(self) -> tuple[Getter | None, bool]:
         """How to get an instance that the caller does not bring, and whether that may happen at any time."""
         target = self._target
-        if target.is_fixed or not target.builds or target.owner is None:
+        if not target.builds or target.owner is None:
+            return None, False
+        if target.is_fixed:
+            check_attributes(target.owner, "controller")
             return None, False
         if target.provider is not None:
-            return self._injector.from_provider(self._injector.own(target.provider)), False
+            provider = self._injector.own(target.provider)
+            check_provider(provider, "controller", target.owner)
+            return self._injector.from_provider(provider), False
         build, injects = self._injector.constructor(target.owner, "controller")
         return build, not injects
 

@@ -66,12 +66,16 @@ def read_function(function: Any, *, skip: int = 0) -> TargetSignature:
 def read_constructor(cls: type) -> TargetSignature:
     """Take the signature of a class's constructor apart."""
     try:
-        signature = inspect.signature(cls)
+        parameters = list(inspect.signature(cls).parameters.values())
     except ValueError:  # a builtin without a signature takes nothing that we could give
         return TargetSignature([], [], [], None)
     constructor: Any = inspect.getattr_static(cls, "__init__")
+    is_variable = any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters)
+    if is_variable and inspect.isfunction(constructor) and getattr(cls, "__signature__", None) is None:
+        # What a metaclass or `__new__` takes so is passed on to `__init__`.
+        parameters = list(inspect.signature(constructor).parameters.values())[1:]
     namespace = getattr(inspect.unwrap(constructor), "__globals__", module_names(cls.__module__))
-    return split(list(signature.parameters.values()), namespace, None)
+    return split(parameters, namespace, None)
 
 
 def split(parameters: list[Parameter], names: dict[str, Any], return_annotation: Any) -> TargetSignature:

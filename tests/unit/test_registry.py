@@ -489,7 +489,13 @@ def test_validate_checks_the_globals_of_every_source() -> None:
         with pytest.raises(error):
             registry.validate()
     registry = InterceptorRegistry()
-    for interceptor in (Fine, passing, compose(), providers.Factory(Fine), providers.Callable(lambda: passing)):
+    for interceptor in (
+        Fine,
+        passing,
+        compose(),
+        providers.Factory(Fine, given=1),
+        providers.Callable(lambda: passing),
+    ):
         registry.add_global(interceptor)
     registry.validate()
 
