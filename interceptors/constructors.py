@@ -224,7 +224,6 @@ def marked_attributes(cls: type) -> dict[str, Attribute]:
         for name, value in own.items():
             if name not in values and _is_marker(value):
                 found.setdefault(name, Attribute(name, value, annotations.get(name), base))
-        values |= own.keys() - annotations.keys()
         names = {**module_names(base.__module__), **own}
         for name, annotation in annotations.items():
             meant, _ = evaluate(annotation, names)
