@@ -1,7 +1,8 @@
 """Connector hooks: LoopBack's `before execute` and `after execute`, and the onion, around what is sent to a backend."""
 
-from interceptors.connectors.connector import Connector, Event
+from interceptors.connectors.connector import Connector
 from interceptors.connectors.context import ConnectorContext
+from interceptors.connectors.execution import Event
 from interceptors.errors import (
     AlreadyHookedError,
     DoubleCompletionWarning,

@@ -3,42 +3,25 @@
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args, overload
+from typing import Any, Generic, TypeVar, overload
 
-from interceptors.chain import Step, fold, function_of
-from interceptors.completion import Hook, HookRun, Signal, check_timeout, make_hook, replaced, run_in_turn
-from interceptors.connectors.context import ConnectorContext
+from interceptors.chain import fold, function_of
+from interceptors.completion import Hook, check_timeout, make_hook
+from interceptors.connectors.context import ConnectorContext, execution_of
+from interceptors.connectors.execution import EVENTS, ConnectorHooks, Event, Execution
 from interceptors.describing import location, name_of
 from interceptors.errors import InvalidInterceptorError, UnknownHookError
 from interceptors.kinds import Interceptor, InterceptorFunction, Next, check_interceptor, is_provider
 
-__all__ = ["Connector", "Event"]
+__all__ = ["Connector"]
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
 F = TypeVar("F", bound=Callable[..., Any])
 I = TypeVar("I", bound=Interceptor)  # noqa: E741 (the contract's name)
 
-Event: TypeAlias = Literal["before execute", "after execute", "after execute error"]
-_EVENTS: tuple[Event, ...] = get_args(Event)
-
 _executing: ContextVar[frozenset["Connector[Any, Any]"]] = ContextVar("interceptors.executing", default=frozenset())
 """The connectors that execute in this task, or in a task that started it."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectorHooks:
-    """What is registered on a connector and its parents at one time; the parent's first. An execute keeps to its own."""
-
-    parent: "ConnectorHooks | None"
-    interceptors: tuple[InterceptorFunction, ...]
-    observers: dict[Event, tuple[Hook, ...]]
-    run: Step
-    """The interceptors, folded around the observers and the operation."""
-
-    def __bool__(self) -> bool:
-        return bool(self.interceptors or any(self.observers.values()))
 
 
 class Connector(Generic[Req, Res]):
@@ -59,7 +42,7 @@ class Connector(Generic[Req, Res]):
         self._parent = parent
         self._next_timeout = check_timeout(next_timeout)
         self._interceptors: tuple[InterceptorFunction, ...] = ()
-        self._observers: dict[Event, tuple[Hook, ...]] = dict.fromkeys(_EVENTS, ())
+        self._observers: dict[Event, tuple[Hook, ...]] = dict.fromkeys(EVENTS, ())
         self._combined: ConnectorHooks | None = None  # made anew after every change
 
     # -- registering ---------------------------------------------------------------------------------------------------
@@ -119,7 +102,7 @@ class Connector(Generic[Req, Res]):
         """Remove the own observers of one event, or of all three."""
         if event is not None:
             _check_event(event)
-        for each in _EVENTS if event is None else (event,):
+        for each in EVENTS if event is None else (event,):
             self._set_observers(each, ())
 
     # -- executing -----------------------------------------------------------------------------------------------------
@@ -135,7 +118,8 @@ class Connector(Generic[Req, Res]):
         executing = _executing.get()
         if not hooks or self in executing:
             return await operation(req)
-        ctx = ConnectorContext(self, req, {} if options is None else options, hooks, operation)
+        execution = Execution(self.name, hooks, self._next_timeout, req, operation)
+        ctx = ConnectorContext(self, execution, {} if options is None else options)
         token = _executing.set(executing | {self})
         try:
             await hooks.run(ctx)
@@ -187,54 +171,20 @@ class Connector(Generic[Req, Res]):
             combined = self._combined = ConnectorHooks(
                 parent,
                 interceptors,
-                {e: (*(parent.observers[e] if parent else ()), *self._observers[e]) for e in _EVENTS},
+                {e: (*(parent.observers[e] if parent else ()), *self._observers[e]) for e in EVENTS},
                 fold(interceptors, _observed),
             )
         return combined
 
-    async def _observe(self, ctx: ConnectorContext[Req, Res]) -> Res:
-        """Before observers, the operation, after or error observers."""
-        ctx._fail(None)
-        signal = await self._event("before execute", ctx)
-        if signal is None:
-            try:
-                ctx._put(await ctx._operation(ctx.req))
-            except Exception as error:  # noqa: BLE001 (whatever the backend raises is for the error observers to see)
-                return await self._failed(ctx, error)
-            signal = await self._event("after execute", ctx)
-        if signal is not None and signal.kind == "fail":
-            raise signal.value
-        return ctx.res
-
-    async def _failed(self, ctx: ConnectorContext[Req, Res], error: Exception) -> Res:
-        ctx._fail(error)
-        signal = await self._event("after execute error", ctx)
-        if signal is None:
-            raise error
-        if signal.kind == "fail":
-            raise replaced(error, signal.value)
-        return ctx.res
-
-    async def _event(self, event: Event, ctx: ConnectorContext[Req, Res]) -> Signal | None:
-        def take_turn(run: HookRun) -> tuple[Any, ...]:
-            ctx._take_turn(run)
-            return run.arguments(ctx)
-
-        try:
-            hooks = ctx._hooks.observers[event]
-            return await run_in_turn(hooks, f"{event} of {self.name}", self._next_timeout, take_turn)
-        finally:
-            ctx._take_turn(None)
-
 
 def _observed(ctx: ConnectorContext[Any, Any]) -> Awaitable[Any]:
     """The innermost step, the same for all connectors: what differs is in the context."""
-    return ctx.connector._observe(ctx)
+    return execution_of(ctx).observe(ctx)
 
 
 def _check_event(event: str) -> None:
-    if event not in _EVENTS:
-        raise UnknownHookError(event, "connector event", _EVENTS)
+    if event not in EVENTS:
+        raise UnknownHookError(event, "connector event", EVENTS)
 
 
 def _keeping_result(interceptor: InterceptorFunction) -> InterceptorFunction:

@@ -1,28 +1,32 @@
 """The context of one execute: the request, the response, the error, and `end`."""
 
-import sys
+import inspect
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, MutableSequence
-from contextvars import ContextVar
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
+from typing import Any, Generic, Protocol, TypeVar, final
 
-from interceptors.completion import HookRun
+from interceptors.connectors.execution import Execution
 from interceptors.describing import file_and_line
 from interceptors.errors import DoubleCompletionWarning, IgnoredAssignmentWarning
 
-if TYPE_CHECKING:
-    from interceptors.connectors.connector import Connector, ConnectorHooks
-
-__all__ = ["ConnectorContext", "Results"]
+__all__ = ["ConnectorContext", "ExecutingConnector", "Results", "execution_of"]
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
 
 _NOT_GIVEN: Any = object()
 
-_turn: ContextVar["tuple[ConnectorContext[Any, Any], HookRun] | None"] = ContextVar("interceptors.turn", default=None)
-"""Whose turn it was where this code was started; a callback that a hook left behind keeps its own."""
+
+class ExecutingConnector(Protocol[Req, Res]):
+    """What a context has of the connector that executes: one that is written by somebody is a `Connector`."""
+
+    name: str
+
+    @property
+    def is_hooked(self) -> bool: ...
+    def take_request(self, ctx: "ConnectorContext[Req, Res]", value: Any) -> Req: ...
+    def take_result(self, ctx: "ConnectorContext[Req, Res]", value: Any, source: Any = None) -> Res: ...
 
 
 @final
@@ -63,44 +67,39 @@ class ConnectorContext(Generic[Req, Res]):
     """One per execute; hooks and interceptors of that execute share it."""
 
     def __init__(
-        self,
-        connector: "Connector[Req, Res]",
-        req: Req,
-        options: dict[str, Any],
-        hooks: "ConnectorHooks",
-        operation: Callable[[Req], Awaitable[Res]],
+        self, connector: ExecutingConnector[Req, Res], execution: Execution[Req, Res], options: dict[str, Any]
     ) -> None:
-        self.connector: Connector[Req, Res] = connector
+        self.connector: ExecutingConnector[Req, Res] = connector
         """The one that executes, also in a parent's hooks."""
         self.options: dict[str, Any] = options
         """What the caller gave along."""
         self.state: dict[str, Any] = {}
         """For the hooks of this execute."""
-        self._hooks = hooks
-        self._operation = operation
-        self._req = req
-        self._res: Any = None
-        self._error: Exception | None = None
-        self._run: HookRun | None = None
+        self._execution = execution
+
+    @property
+    def operation(self) -> Callable[[Req], Awaitable[Res]]:
+        """What `execute` was given: for a connector's `take_request` and `take_result`."""
+        return self._execution.operation
 
     @property
     def req(self) -> Req:
         """The request. The operation gets what it holds when its turn comes: edit it in place, or replace it."""
-        return self._req
+        return self._execution.req
 
     @req.setter
     def req(self, value: Any) -> None:
-        self._req = self.connector.take_request(self, value)
+        self._execution.req = self.connector.take_request(self, value)
 
     @property
     def res(self) -> Res:
         """The response; None until the operation has returned."""
-        res: Res = self._res
+        res: Res = self._execution.res
         return res
 
     @res.setter
     def res(self, value: Any) -> None:
-        self._res = self.connector.take_result(self, value)
+        self._execution.res = self.connector.take_result(self, value)
 
     @property
     def results(self) -> MutableSequence[Any]:
@@ -113,19 +112,19 @@ class ConnectorContext(Generic[Req, Res]):
             case [value]:
                 self.res = value
             case [source, value]:
-                self._res = self.connector.take_result(self, value, source)
+                self._execution.res = self.connector.take_result(self, value, source)
             case other:
                 raise TypeError(f"ctx.results takes [value] or [response, value], not {len(other)} values")
 
     @property
     def error(self) -> Exception | None:
         """What the caller will get, when the operation failed. Replace it with `raise`, `next(error)` or `end(error)`."""
-        return self._error
+        return self._execution.error
 
     @error.setter
     def error(self, value: Any) -> None:
-        run = self._run
-        frame = sys._getframe(1)
+        run = self._execution.run
+        frame = _caller()
         title = _described(frame) if run is None else run.hook.title
         file, line = (None if run is None else file_and_line(run.hook.function)) or _place(frame)
         warnings.warn_explicit(
@@ -146,9 +145,9 @@ class ConnectorContext(Generic[Req, Res]):
             results = (*results, result)
         if len(results) > 2:
             raise TypeError(f"ctx.end takes (err, result) or (err, response, result), not {1 + len(results)} arguments")
-        run = self._run_of_caller()
+        run = self._execution.run_of_caller
         if run is None:
-            frame = sys._getframe(1)
+            frame = _caller()
             warning = DoubleCompletionWarning(
                 f"{_described(frame)} called ctx.end of {self.connector.name} outside an observer's turn; it is "
                 f"ignored. An interceptor returns its result; a hook completes once."
@@ -161,29 +160,18 @@ class ConnectorContext(Generic[Req, Res]):
             run.end(None)
         else:
             source = results[0] if len(results) == 2 else None
-            self._res = self.connector.take_result(self, results[-1] if results else None, source)
-            run.end(self._res)
+            self._execution.res = self.connector.take_result(self, results[-1] if results else None, source)
+            run.end(self._execution.res)
 
-    # -- for the connector ---------------------------------------------------------------------------------------------
 
-    def _take_turn(self, run: HookRun | None) -> None:
-        """From now on `end` counts for this run."""
-        self._run = run
-        _turn.set(None if run is None else (self, run))
+def execution_of(ctx: ConnectorContext[Req, Res]) -> Execution[Req, Res]:
+    """What a context shows, for the connector that runs it."""
+    return ctx._execution
 
-    def _fail(self, error: Exception | None) -> None:
-        """Set `error`."""
-        self._error = error
-        self._res = None
 
-    def _put(self, value: Any) -> None:
-        """Set `res` to what the operation gave, as it is."""
-        self._res = value
-
-    def _run_of_caller(self) -> HookRun | None:
-        """The run that called `end`. If nothing tells, as in a callback from a thread, it is the one whose turn it is."""
-        turn = _turn.get()
-        return turn[1] if turn is not None and turn[0] is self else self._run
+def _caller() -> FrameType:
+    """The code that called the function that asks. Walks the stack: for what is worth a warning."""
+    return inspect.stack(0)[2].frame
 
 
 def _described(frame: FrameType) -> str:

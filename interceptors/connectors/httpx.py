@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from interceptors.connectors.connector import Connector
 from interceptors.connectors.context import ConnectorContext
 from interceptors.connectors.rest.exchange import close, closing, delivered, outgoing
-from interceptors.connectors.rest.messages import RESTRequest, RESTResponse
+from interceptors.connectors.rest.messages import Binding, RESTRequest, RESTResponse, bind, content_of
 from interceptors.connectors.rest.undocumented import check, is_asynchronous, replace_stream, stream_of
 from interceptors.errors import AlreadyHookedError
 
@@ -49,6 +49,7 @@ class RESTConnector(Connector[RESTRequest, RESTResponse]):
                 client,
             )
         self.client = client
+        self._binding = Binding(self._library, client)
         self._send_unhooked = client.send
         client.send = self._send
         client._interceptors_connector = self
@@ -89,7 +90,7 @@ class RESTConnector(Connector[RESTRequest, RESTResponse]):
             return self._read_request(value)
         if not isinstance(value, RESTRequest):
             raise TypeError(f"ctx.req takes a RESTRequest or the library's Request, not {value!r:.200}")
-        value._bind(self)
+        bind(value, self._binding)
         return value
 
     def take_result(self, ctx: RESTContext, value: Any, source: Any = None) -> RESTResponse:
@@ -100,7 +101,7 @@ class RESTConnector(Connector[RESTRequest, RESTResponse]):
             return self._read_response(value)
         if isinstance(value, RESTResponse):
             result = value
-            result._bind(self)
+            bind(result, self._binding)
         else:
             base: Any = getattr(source, "res", source)
             base = ctx.res if base is None else base
@@ -111,19 +112,20 @@ class RESTConnector(Connector[RESTRequest, RESTResponse]):
             elif not isinstance(base, RESTResponse):
                 raise TypeError(f"Status and headers are those of a context or a response, not of {base!r:.200}")
             result = RESTResponse(base.status_code, headers=base.headers, body=value)
-            result._bind(self, base.raw)
-        if result._body is not ... and result._is_new_body():
-            result._encoded()  # what JSON cannot hold is a TypeError in the hook's own line
+            bind(result, self._binding, base.raw)
+        content = content_of(result)
+        if content.is_given and content.is_new:
+            content.encoded(result.headers)  # what JSON cannot hold is a TypeError in the hook's own line
         return result
 
     def _read_request(self, request: Any) -> RESTRequest:
         req = RESTRequest(request.method, request.url, headers=request.headers)
-        req._bind(self, request)
+        bind(req, self._binding, request)
         return req
 
     def _read_response(self, response: Any) -> RESTResponse:
         res = RESTResponse(response.status_code, headers=response.headers)
-        res._bind(self, response)
+        bind(res, self._binding, response)
         return res
 
 

@@ -66,5 +66,5 @@ class MongoConnector(Connector[MongoRequest, Any]):
 
     def take_result(self, ctx: "MongoContext", value: Any, source: Any = None) -> Any:
         """For a cursor, a list or an (async) iterable of documents; for other methods any value."""
-        call = ctx._operation
+        call = ctx.operation
         return as_cursor(call, value) if isinstance(call, Call) and call.command in WITH_CURSOR else value

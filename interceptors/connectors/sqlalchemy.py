@@ -72,7 +72,7 @@ class SQLConnector(Connector[SQLRequest, SQLResult]):
 
     def take_result(self, ctx: SQLContext, value: Any, source: Any = None) -> SQLResult:
         """A SQLResult, a list of dicts, an int (the row count), None or [] (no rows)."""
-        statement = ctx._operation
+        statement = ctx.operation
         if isinstance(statement, Statement):
             return as_result(value, statement.columns, statement.required)
         return as_result(value, (), ())

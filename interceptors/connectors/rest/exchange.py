@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from typing import Any
 
-from interceptors.connectors.rest.messages import RESTRequest, RESTResponse
+from interceptors.connectors.rest.messages import RESTRequest, RESTResponse, content_of
 from interceptors.connectors.rest.undocumented import made_response, stream_class, unread_request
 
 __all__ = ["close", "closing", "delivered", "outgoing"]
@@ -12,22 +12,23 @@ __all__ = ["close", "closing", "delivered", "outgoing"]
 
 def outgoing(library: Any, req: RESTRequest, request: Any, extensions: dict[str, Any]) -> Any:
     """The request to send: the client's own if no hook changed anything."""
-    source = req._source or request
+    content = content_of(req)
+    source = content.source or request
     head = (req.method.upper(), req.url, req.headers.raw, extensions)
-    is_new_body = req._is_new_body()
+    is_new_body = content.is_new
     if not is_new_body and head == (source.method, source.url, source.headers.raw, source.extensions):
         return source
-    content = req._content()
+    body = content.raw
     if is_new_body:
-        content = b"" if req._body is ... or req._body is None else req._encoded()
+        body = b"" if content.is_empty else content.encoded(req.headers)
     headers = req.headers.copy()
     if req.url.netloc != source.url.netloc and headers.get("host") == source.headers.get("host"):
         headers.pop("host", None)
     if is_new_body:
         # What a hook gives as bytes may be compressed as the headers say; anything else is not.
-        _drop(headers, *_LENGTH, *(() if isinstance(req._body, bytes) else _ENCODING))
-    if content is not None:
-        return library.Request(req.method, req.url, headers=headers, content=content, extensions=extensions)
+        _drop(headers, *_LENGTH, *(() if content.is_bytes else _ENCODING))
+    if body is not None:
+        return library.Request(req.method, req.url, headers=headers, content=body, extensions=extensions)
     # With `stream` the library writes no header of its own.
     if "host" not in headers:
         headers = library.Headers([("Host", req.url.netloc.decode("ascii")), *headers.multi_items()])
@@ -37,8 +38,8 @@ def outgoing(library: Any, req: RESTRequest, request: Any, extensions: dict[str,
 def delivered(library: Any, res: RESTResponse, request: Any) -> Any:
     """The response for the caller: the very one that the client made if no hook changed it."""
     raw = res.raw
-    is_new_body = res._is_new_body()
-    content = res._content()
+    content = content_of(res)
+    is_new_body, body = content.is_new, content.raw
     of_raw: dict[str, Any] = {"request": request}
     next_request, elapsed = None, timedelta(0)
     if raw is not None:
@@ -48,7 +49,7 @@ def delivered(library: Any, res: RESTResponse, request: Any) -> Any:
             return raw
         extensions = {k: v for k, v in raw.extensions.items() if is_same_status or k != "reason_phrase"}
         of_raw = {"request": request or of_raw["request"], "extensions": extensions}
-        if not is_new_body and content is None:  # nobody has read it: the caller reads its stream
+        if not is_new_body and body is None:  # nobody has read it: the caller reads its stream
             raw.status_code, raw.headers, raw.extensions = res.status_code, res.headers, extensions
             raw.request = of_raw["request"]
             return raw
@@ -57,13 +58,13 @@ def delivered(library: Any, res: RESTResponse, request: Any) -> Any:
             of_raw["default_encoding"] = raw.default_encoding
         next_request, elapsed = raw.next_request, _elapsed(raw)
     if is_new_body:
-        content = b"" if res._body is ... else res._encoded()
+        body = content.encoded(res.headers) if content.is_given else b""
     headers = res.headers.copy()
-    if is_new_body or content:  # the headers of an answer to HEAD stay
+    if is_new_body or body:  # the headers of an answer to HEAD stay
         _drop(headers, *_LENGTH, *_ENCODING)
-    if content:
-        headers["content-length"] = str(len(content))
-    response = made_response(library, res.status_code, headers, content, **of_raw)
+    if body:
+        headers["content-length"] = str(len(body))
+    response = made_response(library, res.status_code, headers, body, **of_raw)
     response.next_request, response.elapsed = next_request, elapsed
     return response
 
