@@ -9,8 +9,9 @@ from fastapi import FastAPI
 
 from interceptors.cli.dead_hooks import find_dead_hooks
 from interceptors.cli.loading import load_application
-from interceptors.cli.lock import chains_of, differences, read_lock, write_lock
-from interceptors.cli.output import UsageError, describe, one_line, say
+from interceptors.cli.lock import chains_of, read_lock, write_lock
+from interceptors.cli.lock_differences import differences
+from interceptors.cli.output import UsageError, complain, describe, one_line, say
 from interceptors.cli.routes import RouteEntry, api_routes, applications, endpoints_of, registry_of
 from interceptors.fastapi.install import find_problems
 
@@ -33,7 +34,11 @@ def check_application(application: str, *, lock: Path | None, verify: Path | Non
     if lock is not None and not problems:
         write_lock(lock, chains_of(entries))
     # A chain that cannot be put together cannot be compared either.
-    changes = [] if locked is None or broken else list(differences(locked, chains_of(entries)))
+    changes: list[str] = []
+    if locked is not None and not broken:
+        changes = list(differences(locked.chains, locked.as_it_would_be(chains_of(entries))))
+        if not locked.is_current:
+            complain(f"{verify} is of version {locked.version}, which says less: write it anew with --lock {verify}")
     say(*(f"problem: {problem}" for problem in problems), f"{len(entries)} routes, {len(problems)} problems", *changes)
     return not problems and not changes
 

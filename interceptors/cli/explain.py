@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from interceptors.candidates import Candidate
+from interceptors.candidates import Candidate, Part
+from interceptors.chain import Chain
 from interceptors.cli.loading import load_application, reporting
 from interceptors.cli.output import UsageError, printable, say
 from interceptors.cli.routes import RouteEntry, api_routes, candidates_of
@@ -55,16 +56,28 @@ def _as_text(entry: RouteEntry, places: "_Places", *, why: bool) -> Iterator[str
     chain, left_out = _split(entry)
     for position, candidate in enumerate(chain, 1):
         yield "  ".join(["", str(position), *_columns(candidate, places)])
+        yield from _parts_as_text(candidate, places, "    ")
     if not chain:
         yield "  (no interceptors)"
     for candidate in left_out if why else ():
         yield "  ".join(["", "-", *_columns(candidate, places), candidate.reason or "-"])
+        yield from _parts_as_text(candidate, places, "    ")
+
+
+def _parts_as_text(declared: Candidate | Part, places: "_Places", indent: str) -> Iterator[str]:
+    """What a `Chain` is made of, two further in at each level."""
+    for part in declared.parts:
+        yield indent + "  ".join([part.key or "-", part.name, _place(part, places)])
+        yield from _parts_as_text(part, places, indent + "  ")
 
 
 def _columns(candidate: Candidate, places: "_Places") -> list[str]:
-    file, line = places.of(candidate)
-    place = "-" if file is None else f"{file}:{line}"
-    return [candidate.level, candidate.group or "-", candidate.key or "-", candidate.name, place]
+    return [candidate.level, candidate.group or "-", candidate.key or "-", candidate.name, _place(candidate, places)]
+
+
+def _place(declared: Candidate | Part, places: "_Places") -> str:
+    file, line = places.of(declared)
+    return "-" if file is None else f"{file}:{line}"
 
 
 def _as_json(entry: RouteEntry, places: "_Places") -> dict[str, Any]:
@@ -80,15 +93,14 @@ def _as_json(entry: RouteEntry, places: "_Places") -> dict[str, Any]:
 
 
 def _facts(candidate: Candidate, places: "_Places") -> dict[str, Any]:
-    file, line = places.of(candidate)
-    return {
-        "level": candidate.level,
-        "group": candidate.group,
-        "key": candidate.key,
-        "name": candidate.name,
-        "file": file,
-        "line": line,
-    }
+    return {"level": candidate.level, "group": candidate.group, **_facts_of_part(candidate, places)}
+
+
+def _facts_of_part(declared: Candidate | Part, places: "_Places") -> dict[str, Any]:
+    file, line = places.of(declared)
+    facts = {"key": declared.key, "name": declared.name, "file": file, "line": line}
+    parts = [_facts_of_part(part, places) for part in declared.parts]
+    return {**facts, "parts": parts} if parts else facts
 
 
 def _split(entry: RouteEntry) -> tuple[list[Candidate], list[Candidate]]:
@@ -104,15 +116,15 @@ class _Places:
         self._here = Path.cwd()
         self._known: dict[int, tuple[Any, _SourcePlace]] = {}
 
-    def of(self, candidate: Candidate) -> _SourcePlace:
+    def of(self, declared: Candidate | Part) -> _SourcePlace:
         """File and line; the file relative if it is below the current folder, also through links."""
-        interceptor = candidate.interceptor  # kept, so that its id stays its own
+        interceptor = declared.interceptor  # kept, so that its id stays its own
         if id(interceptor) not in self._known:
-            self._known[id(interceptor)] = interceptor, self._find(candidate)
+            self._known[id(interceptor)] = interceptor, self._find(declared)
         return self._known[id(interceptor)][1]
 
-    def _find(self, candidate: Candidate) -> _SourcePlace:
-        place = candidate.file_and_line
+    def _find(self, declared: Candidate | Part) -> _SourcePlace:
+        place = None if isinstance(declared.interceptor, Chain) else declared.file_and_line
         if place is None:
             return None, None
         for file in (Path(place[0]).absolute(), Path(os.path.realpath(place[0]))):

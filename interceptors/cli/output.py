@@ -2,7 +2,7 @@
 
 import sys
 
-__all__ = ["CommandError", "UsageError", "describe", "one_line", "printable", "say"]
+__all__ = ["CommandError", "UsageError", "complain", "describe", "one_line", "printable", "say"]
 
 
 class CommandError(Exception):
@@ -23,6 +23,11 @@ def say(*lines: str) -> None:
     text = "".join(f"{line}\n" for line in lines)
     sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
     sys.stdout.flush()
+
+
+def complain(line: str) -> None:
+    """Print a line on stderr: what is said beside the answer."""
+    sys.stderr.write(f"{printable(line)}\n")
 
 
 def describe(error: BaseException) -> str:

@@ -1,6 +1,6 @@
 """The routes of an application as the commands name them: one entry per verb, in the order of declaration."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ class RouteEntry:
     target: str
     endpoint: Endpoint | None
     """What of ours FastAPI calls; None for a route that is not intercepted."""
+    annotations: Mapping[str, Any]
+    """What `@annotate` said about it."""
 
     @property
     def title(self) -> str:
@@ -41,7 +43,7 @@ def api_routes(routes: Sequence[Any], prefix: str = "") -> Iterator[RouteEntry]:
             endpoint = endpoint_of(route.endpoint)
             target = Target.of(route.endpoint, None) if endpoint is None else endpoint.target
             for verb in _verbs(route):
-                yield RouteEntry(verb, prefix + route.path, target.title, endpoint)
+                yield RouteEntry(verb, prefix + route.path, target.title, endpoint, target.annotations)
         elif isinstance(route, Mount):
             yield from api_routes(route.routes, prefix + route.path)
 
