@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Generator, Hashable, Iterable, 
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from inspect import Parameter, Signature
 from typing import Any, overload
+from urllib.parse import unquote
 
 import pytest
 
@@ -44,11 +45,15 @@ def make_context(
     annotations: Mapping[str, Any] | None = None,
     bindings: Mapping[str, Any] | None = None,
     registry: InterceptorRegistry | None = None,
+    verb: str | None = None,
+    path: str | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> InvocationContext:
     """A context as an interceptor gets it, without a server.
 
     `args` are the arguments of the call. Without `target` (an object and the name of its `method`, or a function) the
     target is a fake that takes them and does nothing. `user` is the current user, `bindings` what outer layers bound.
+    With `verb`, `path` (it may have a query string) or `headers` there are a request and a response as on a route.
     """
     registry = registry or InterceptorRegistry()
     if target is None:
@@ -58,6 +63,8 @@ def make_context(
     # Not an entry's: what is tested is one interceptor, so the target has no chain that could be wrong.
     ctx = Plan(call, (), registry.registrations.injector, source).context_class()
     ctx._target = None if method is None else target
+    if request is None and (verb, path, headers) != (None, None, None):
+        request, response = _http(verb or "GET", path or "/", headers or {}, response)
     ctx._request = request
     ctx._response = response
     ctx._keywords = dict(args or {})
@@ -210,6 +217,27 @@ def _identities(part: Part | Candidate) -> Iterator[Hashable]:
     yield identity(part.interceptor)
     for each in part.parts:
         yield from _identities(each)
+
+
+def _http(verb: str, path: str, headers: Mapping[str, str], response: Any) -> tuple[Any, Any]:
+    from starlette.requests import Request  # noqa: PLC0415 (only here a web framework is needed)
+    from starlette.responses import Response  # noqa: PLC0415
+
+    path, _, query = path.partition("?")
+    scope: dict[str, Any] = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": verb.upper(),
+        "scheme": "http",
+        "server": ("testserver", 80),
+        "path": unquote(path),
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
+        "state": {},
+    }
+    return Request(scope), Response() if response is None else response
 
 
 def _fake_target(args: Mapping[str, Any], annotations: Mapping[str, Any]) -> Any:

@@ -138,6 +138,30 @@ def test_a_context_checks_its_arguments_and_target() -> None:
         make_context(target=Service())
 
 
+@pytest.mark.parametrize(
+    ("given", "verb", "url", "headers"),
+    [
+        ({"headers": {"X-User": "ada"}}, "GET", "http://testserver/", {"x-user": "ada"}),
+        ({"verb": "post", "path": "/orders/7?page=2"}, "POST", "http://testserver/orders/7?page=2", {}),
+        ({"path": "/b%C3%BCcher"}, "GET", "http://testserver/bücher", {}),
+    ],
+)
+async def test_a_context_may_have_a_request_and_a_response(given: Any, verb: str, url: str, headers: Any) -> None:
+    """As on a route, without a server: from its verb, its path and its headers."""
+    ctx = make_context({"order_id": 7}, user="ada", **given)
+    assert (ctx.request.method, str(ctx.request.url), dict(ctx.request.headers)) == (verb, url, headers)
+    ctx.response.headers["x-layer"] = "seen"
+    ctx.response.set_cookie("seen", "1")
+    assert await ctx.current_user() == "ada" and ctx.request.query_params.get("page") in (None, "2")
+
+
+def test_a_context_without_http_has_neither_and_ones_own_stay() -> None:
+    """As outside of a route; what the test made itself is what the interceptor gets."""
+    assert (make_context().request, make_context().response) == (None, None)
+    own = make_context(headers={}, response="mine")
+    assert own.response == "mine" and make_context(request="mine", verb="PUT").request == "mine"
+
+
 # -- run_interceptor ---------------------------------------------------------------------------------------------------
 
 
