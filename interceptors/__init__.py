@@ -11,6 +11,7 @@ from interceptors.decorators import annotate, global_interceptor, intercept, ski
 from interceptors.entry import Entry
 from interceptors.errors import (
     AlreadyInstalledError,
+    DuplicateKeyError,
     ForgottenReturnWarning,
     GroupOrderError,
     IncompatibleLibraryError,
@@ -19,12 +20,15 @@ from interceptors.errors import (
     InterceptorWarning,
     InvalidInterceptorError,
     InvalidTargetError,
+    NothingDiscoveredWarning,
     OutsideInvocationError,
     TargetNotBuiltError,
     UnknownKeyError,
+    UnknownPackageError,
     UnreachedInterceptorError,
     UnreachedRouteWarning,
     UserNotResolvedError,
+    WrongCallError,
 )
 from interceptors.injection import InvocationBindings
 from interceptors.kinds import Interceptor, InterceptorFunction, InterceptorOrKey, Next
@@ -35,6 +39,7 @@ __all__ = [
     "Arguments",
     "Candidate",
     "Chain",
+    "DuplicateKeyError",
     "Entry",
     "Explanation",
     "ForgottenReturnWarning",
@@ -53,12 +58,15 @@ __all__ = [
     "InvocationContext",
     "InvocationSource",
     "Next",
+    "NothingDiscoveredWarning",
     "OutsideInvocationError",
     "TargetNotBuiltError",
     "UnknownKeyError",
+    "UnknownPackageError",
     "UnreachedInterceptorError",
     "UnreachedRouteWarning",
     "UserNotResolvedError",
+    "WrongCallError",
     "annotate",
     "compose",
     "global_interceptor",

@@ -3,8 +3,11 @@
     InterceptorError
     |- InvalidInterceptorError (TypeError)      what was given is no interceptor
     |- InvalidTargetError (TypeError)           a decorator, proxy or controller on something that cannot be intercepted
+    |- WrongCallError (TypeError)               a decorator without its parentheses, a public function called wrongly
     |- InjectionError (TypeError)               a parameter that nothing will give
     |- UnknownKeyError (LookupError)            a key that is bound nowhere
+    |- DuplicateKeyError (ValueError)           two interceptors declared under one key
+    |- UnknownPackageError (ModuleNotFoundError) a package to discover that does not exist
     |- GroupOrderError (ValueError)             ordered groups and before=/after= contradict each other
     |- TargetNotBuiltError (RuntimeError)       `ctx.target` before the controller exists
     |- OutsideInvocationError (RuntimeError)    `InvocationBindings` where no invocation runs
@@ -26,6 +29,7 @@
     |- ForgottenReturnWarning                   a layer lost the result of the layer inside
     |- DoubleCompletionWarning                  a hook completed twice; the second signal is ignored
     |- IgnoredAssignmentWarning                 a hook assigned what cannot be assigned
+    |- NothingDiscoveredWarning                 a package in which nothing is marked
     `- UnreachedRouteWarning                    plain routes that a global interceptor misses
 
 Each error is also the builtin that fits, carries its facts as attributes, and ends with what to write instead.
@@ -40,6 +44,7 @@ __all__ = [
     "AlreadyHookedError",
     "AlreadyInstalledError",
     "DoubleCompletionWarning",
+    "DuplicateKeyError",
     "ForgottenNextError",
     "ForgottenReturnWarning",
     "GroupOrderError",
@@ -55,14 +60,17 @@ __all__ = [
     "InvalidPatternError",
     "InvalidTargetError",
     "MissingExtraError",
+    "NothingDiscoveredWarning",
     "NothingReplacedError",
     "OutsideInvocationError",
     "TargetNotBuiltError",
     "UnknownHookError",
     "UnknownKeyError",
+    "UnknownPackageError",
     "UnreachedInterceptorError",
     "UnreachedRouteWarning",
     "UserNotResolvedError",
+    "WrongCallError",
 ]
 
 
@@ -86,6 +94,14 @@ class InvalidTargetError(InterceptorError, TypeError):
         self.target = target
 
 
+class WrongCallError(InterceptorError, TypeError):
+    """A public function was called wrongly, a decorator without its parentheses above all; `given` is what was given."""
+
+    def __init__(self, message: str, given: object) -> None:
+        super().__init__(message)
+        self.given = given
+
+
 class InjectionError(InterceptorError, TypeError):
     """Nothing will give the parameter `parameter` of `owner` (a dotted name)."""
 
@@ -104,6 +120,20 @@ class UnknownKeyError(InterceptorError, LookupError):
         known = list(known)
         self.nearest: Sequence[str] = nearest(key, known)
         super().__init__(f"No key {key!r} is bound (asked for by {asked_by}).{suggest(key, known)} {remedy}")
+
+
+class DuplicateKeyError(InterceptorError, ValueError):
+    """Two interceptors, `first` and `second`, are declared under one `key`."""
+
+    def __init__(self, message: str, key: str, first: object, second: object) -> None:
+        super().__init__(message)
+        self.key = key
+        self.first = first
+        self.second = second
+
+
+class UnknownPackageError(InterceptorError, ModuleNotFoundError):
+    """There is no package or module called `name`."""
 
 
 class GroupOrderError(InterceptorError, ValueError):
@@ -244,6 +274,10 @@ class DoubleCompletionWarning(InterceptorWarning):
 
 class IgnoredAssignmentWarning(InterceptorWarning):
     """A hook assigned an attribute whose assignment has no effect, as in LoopBack."""
+
+
+class NothingDiscoveredWarning(InterceptorWarning):
+    """`registry.discover` found nothing that is marked with `@global_interceptor`."""
 
 
 class UnreachedRouteWarning(InterceptorWarning):

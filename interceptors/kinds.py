@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 from dependency_injector import providers
 
+from interceptors.calling import check_not_bare
 from interceptors.describing import function_behind, location, name_of
 from interceptors.errors import InvalidInterceptorError
 
@@ -73,6 +74,7 @@ def is_provider(candidate: object) -> bool:
 
 def check_interceptor(candidate: object) -> None:
     """Refuse what is no interceptor with an `InvalidInterceptorError` that says what to write instead."""
+    check_not_bare(candidate)
     if isinstance(candidate, str):
         if not candidate:
             raise InvalidInterceptorError("An empty string is no key; write the name the interceptor is bound to.", "")
@@ -100,8 +102,17 @@ def _problem(candidate: object) -> str | None:
         return (
             "is no interceptor; write `async def f(ctx, next)` or a class with `async def intercept(self, ctx, next)`."
         )
+    if _is_method(candidate):
+        return (
+            "is a method of an object that is not there; write `async def f(ctx, next)`, or give the object's method."
+        )
     problem = _signature_problem(candidate, 2)
     return problem and f"{problem}; write `async def {name.rpartition('.')[2]}(ctx, next)`."
+
+
+def _is_method(function: object) -> bool:
+    """Is it a method that was taken from its class? Such a one is what a bare decorator in a class gets."""
+    return inspect.isfunction(function) and next(iter(inspect.signature(function).parameters), "") in ("self", "cls")
 
 
 def _is_bound(owner: type, name: str) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from interceptors.calling import check_not_bare
 from interceptors.describing import function_behind, location, name_of
 from interceptors.errors import InvalidTargetError
 from interceptors.kinds import InterceptorOrKey, is_function
@@ -27,7 +28,7 @@ class GlobalOptions:
 
     group: str = ""
     key: str | None = None
-    source: str | tuple[str, ...] | None = None
+    source: tuple[str, ...] | None = None
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
 
@@ -68,6 +69,7 @@ def record(decorator: str, target: object, **recorded: Any) -> None:
 
     Raises InvalidTargetError for what is neither, a property above all.
     """
+    check_not_bare(target)
     holder = function_behind(target)
     if not (isinstance(holder, type) or is_function(target)):
         what = "a property" if isinstance(target, property) else f"{type(target).__name__!r} objects"

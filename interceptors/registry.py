@@ -1,8 +1,9 @@
 """The registry: what interceptors there are, and invoking methods through their chains."""
 
-from collections.abc import Callable, Coroutine, Generator, Hashable, Iterable
+import warnings
+from collections.abc import Callable, Coroutine, Generator, Hashable, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from threading import RLock
 from types import ModuleType
 from typing import Any, TypeVar
@@ -10,15 +11,16 @@ from weakref import WeakSet
 
 from dependency_injector import containers
 
+from interceptors.calling import check_words, written
 from interceptors.candidates import Explanation, GlobalEntry
 from interceptors.compiler import Observer, Registrations, Replacement, explain, layers_of, resolver
 from interceptors.context import InvocationSource
 from interceptors.debug import warn_of_forgotten_return
-from interceptors.decorators import names
-from interceptors.describing import name_of
+from interceptors.decorators import check_sources
+from interceptors.describing import location, name_of
 from interceptors.discovery import find_marked
 from interceptors.entry import Entry, run
-from interceptors.errors import InvalidTargetError, UnknownKeyError
+from interceptors.errors import DuplicateKeyError, InvalidTargetError, NothingDiscoveredWarning, UnknownKeyError
 from interceptors.injection import Injector
 from interceptors.kinds import InterceptorOrKey, check_interceptor, identity
 from interceptors.ordering import order_groups
@@ -71,6 +73,7 @@ class InterceptorRegistry:
 
     # -- what there is -------------------------------------------------------------------------------------------------
 
+    @written('registry.bind("caching", Caching)')
     def bind(self, key: str, interceptor: InterceptorOrKey) -> None:
         """Bind a key for `@intercept("key")`; binding it again replaces it, from the next invocation on.
 
@@ -81,6 +84,7 @@ class InterceptorRegistry:
         with self._lock:
             self._change(bindings={**self.registrations.bindings, key: interceptor})
 
+    @written('registry.unbind("caching")')
     def unbind(self, key: str) -> None:
         """Forget a key, and the global interceptor that is bound to it. Raises UnknownKeyError."""
         with self._lock:
@@ -91,6 +95,7 @@ class InterceptorRegistry:
             del bindings[key]
             self._change([entry for entry in self._globals if entry.key != key], bindings=bindings)
 
+    @written('registry.add_global(audit, group="logging")', "group", "key")
     def add_global(
         self,
         interceptor: InterceptorOrKey,
@@ -103,18 +108,19 @@ class InterceptorRegistry:
     ) -> None:
         """Put an interceptor around every invocation, or around those of one or more source types.
 
-        `before` and `after` name groups, and order whole groups. With `key` it is also bound to that key, and replaces
-        the global that was. Raises InvalidInterceptorError, and GroupOrderError if the order becomes contradictory.
+        `before` and `after` name groups, and order whole groups. With `key` it is also bound to that key; the same one
+        again, under its key, has its group and sources from then on. Raises InvalidInterceptorError, DuplicateKeyError
+        if another one has the key, and GroupOrderError if the order becomes contradictory.
         """
         check_interceptor(interceptor)
         if key is not None:
             check_interceptor(key)
-        sources = None if source is None or source == "" else names(source)
-        entry = GlobalEntry(key or interceptor, group, key, sources, names(before), names(after))
+        groups = check_words(before, "before"), check_words(after, "after")
+        entry = GlobalEntry(key or interceptor, group, key, check_sources(source), *groups)
         with self._lock:
             others = [known for known in self._globals if key is None or known.key != key]
-            bindings = self.registrations.bindings
-            self._change([*others, entry], bindings=bindings if key is None else {**bindings, key: interceptor})
+            bindings = self._with_key(key, interceptor, self.registrations.bindings)
+            self._change([*others, entry], bindings=bindings)
 
     def remove_global(self, interceptor: InterceptorOrKey) -> None:
         """Remove a global interceptor, named by its key or by itself. Raises UnknownKeyError if it is none."""
@@ -126,28 +132,26 @@ class InterceptorRegistry:
                 raise UnknownKeyError(name, "registry.remove_global", known, "It is no global interceptor.")
             self._change(kept)
 
+    @written('registry.discover("app.interceptors")')
     def discover(self, package: str | ModuleType) -> list[Any]:
         """Import a package with everything in it and add what is marked with `@global_interceptor`.
 
-        Modules named `test_*` and `conftest` are left alone; what is global already is not added again.
-        Returns what was added, in the order of module names and of the lines in them.
+        Modules named `test_*` and `conftest` are left alone; what is global already is not added again. Returns what was
+        added, in the order of module names and of the lines in them; warns if there is nothing to be found.
+        Raises DuplicateKeyError, and then nothing is added, and UnknownPackageError.
         """
-        known = {self._meaning(entry.interceptor) for entry in self._globals}
-        added: list[Any] = []
-        for interceptor, options in find_marked(package):
-            if identity(interceptor) in known:
-                continue
-            known.add(identity(interceptor))
-            added.append(interceptor)
-            self.add_global(
-                interceptor,
-                group=options.group,
-                key=options.key,
-                source=options.source,
-                before=options.before,
-                after=options.after,
-            )
-        return added
+        found = list(find_marked(package))
+        if not found:
+            self._warn_of_nothing(package)
+        with self._lock:
+            known = {self._meaning(entry.interceptor) for entry in self._globals}
+            added = {identity(each): (each, options) for each, options in found if identity(each) not in known}
+            bindings = self.registrations.bindings
+            for interceptor, options in added.values():
+                bindings = self._with_key(options.key, interceptor, bindings)
+            for interceptor, options in added.values():
+                self.add_global(interceptor, **asdict(options))
+        return [interceptor for interceptor, _ in added.values()]
 
     # -- invoking ------------------------------------------------------------------------------------------------------
 
@@ -239,6 +243,34 @@ class InterceptorRegistry:
         return resolver(self.registrations)(interceptor, asked_by)
 
     # -- changing ------------------------------------------------------------------------------------------------------
+
+    def _with_key(
+        self, key: str | None, interceptor: InterceptorOrKey, bindings: Mapping[str, InterceptorOrKey]
+    ) -> Mapping[str, InterceptorOrKey]:
+        """Two interceptors under one key are refused: one would be lost, maybe the one that authenticates."""
+        if key is None:
+            return bindings
+        first = bindings.get(key, interceptor)
+        if self._meaning(first) != self._meaning(interceptor):
+            both = " and ".join(f"{name_of(each)} ({location(each)})" for each in (first, interceptor))
+            raise DuplicateKeyError(
+                f"Two interceptors are declared under the key {key!r}: {both}. Give one of them another key. To replace "
+                f"what is bound to a key write registry.bind({key!r}, ...), to take the first one out "
+                f"registry.unbind({key!r}).",
+                key,
+                first,
+                interceptor,
+            )
+        return {**bindings, key: interceptor}
+
+    def _warn_of_nothing(self, package: str | ModuleType) -> None:
+        name = package if isinstance(package, str) else package.__name__
+        warnings.warn(
+            f"registry.discover found nothing in {name!r} that is marked. Put `@global_interceptor()` above what shall run "
+            f"around every invocation, at the top of a module, or name the package in which such modules are.",
+            NothingDiscoveredWarning,
+            stacklevel=4,  # `discover`, and what checks how it is called
+        )
 
     def _change(self, entries: Iterable[GlobalEntry] | None = None, **changed: Any) -> None:
         if entries is not None:

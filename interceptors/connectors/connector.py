@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Generic, TypeVar, overload
 
+from interceptors.calling import written
 from interceptors.chain import fold, function_of
 from interceptors.completion import Hook, check_timeout, make_hook
 from interceptors.connectors.context import ConnectorContext, execution_of
@@ -51,6 +52,7 @@ class Connector(Generic[Req, Res]):
     def observe(self, event: Event) -> Callable[[F], F]: ...
     @overload
     def observe(self, event: Event, fn: F) -> F: ...
+    @written('@connector.observe("before execute")')
     def observe(self, event: Event, fn: Any = ...) -> Any:
         """Add an observer, by a call or as a decorator; it comes back as it was.
 
@@ -64,18 +66,22 @@ class Connector(Generic[Req, Res]):
 
         return add if fn is ... else add(fn)
 
+    @written("@connector.before_execute")
     def before_execute(self, fn: F) -> F:
         """Add an observer that runs before the operation."""
         return self.observe("before execute", fn)
 
+    @written("@connector.after_execute")
     def after_execute(self, fn: F) -> F:
         """Add an observer that runs when the operation has succeeded."""
         return self.observe("after execute", fn)
 
+    @written("@connector.after_execute_error")
     def after_execute_error(self, fn: F) -> F:
         """Add an observer that runs when the operation has failed."""
         return self.observe("after execute error", fn)
 
+    @written("@connector.intercept")
     def intercept(self, fn: I) -> I:
         """Add an interceptor around observers and operation. Raises InvalidInterceptorError; keys are not taken here."""
         check_interceptor(fn)

@@ -11,6 +11,7 @@ from uuid import uuid4
 import anyio
 from pydantic import BaseModel
 
+from interceptors.calling import written
 from interceptors.describing import location, name_of
 from interceptors.events.declared import argument_maker, check_key, event_name, snapshot
 from interceptors.events.delivery import Delivery, deliver
@@ -75,6 +76,7 @@ class EventDispatcher:
 
     # -- declaring -----------------------------------------------------------------------------------------------------
 
+    @written("@events.on(OrderPaid)", "durable", "attempts", "name")
     def on(
         self,
         event: type[BaseModel],

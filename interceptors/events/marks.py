@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from interceptors.calling import written
 from interceptors.events.handlers import check_function
 
 __all__ = ["EventOptions", "event", "event_options"]
@@ -21,6 +22,7 @@ class EventOptions:
     attempts: int | None = None
 
 
+@written("@event(durable=False)", "durable", "attempts")
 def event(*, durable: bool | None = None, attempts: int | None = None) -> Callable[[F], F]:
     """Say how an event function of a resource is delivered to: stored or not, and how often it may start.
 

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Lifespan
 
+from interceptors.calling import written
 from interceptors.decorators import annotate
 from interceptors.describing import check_name, location, name_of
 from interceptors.errors import InvalidTargetError
@@ -30,6 +31,7 @@ T = TypeVar("T")
 _ATTRIBUTE = "__interceptors_controller__"
 
 
+@written('@controller(prefix="/orders")', "prefix", "model")
 def controller(
     *,
     prefix: str = "",

@@ -14,6 +14,7 @@ from fastapi.utils import generate_unique_id
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
+from interceptors.calling import check_not_bare, written
 from interceptors.describing import function_behind, location, name_of
 from interceptors.errors import InvalidTargetError
 from interceptors.kinds import is_function
@@ -58,6 +59,7 @@ class Verb:
     def __init__(self, verb: str) -> None:
         self._verb = verb
 
+    @written('{}("/path")')
     def __call__(
         self,
         path: str,
@@ -102,6 +104,7 @@ head = Verb("HEAD")
 options = Verb("OPTIONS")
 
 
+@written('@websocket("/path")')
 def websocket(
     path: str, *, name: str | None = None, dependencies: Sequence[params.Depends] | None = None
 ) -> Callable[[T], T]:
@@ -127,6 +130,7 @@ def routes_of(function: object) -> tuple[RouteRecord, ...]:
 
 def _recorder(path: str, verb: str | None, options: Mapping[str, Any]) -> Callable[[T], T]:
     def decorate(target: T) -> T:
+        check_not_bare(target)
         function = function_behind(target)
         if not is_function(target):
             raise InvalidTargetError(

@@ -4,9 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from interceptors.calling import written
 from interceptors.context import InvocationContext
 from interceptors.decorators import annotate
-from interceptors.describing import check_name
+from interceptors.describing import check_name, location, name_of
+from interceptors.errors import InvalidTargetError
+from interceptors.kinds import is_function
 
 __all__ = ["RemoteMethod", "method_of", "remote_method"]
 
@@ -27,13 +30,24 @@ class RemoteMethod:
     """The first segment of a controller's method; None for a function route."""
 
 
+@written('@remote_method("findById")')
 def remote_method(name: str) -> Callable[[F], F]:
     """Name a method as LoopBack 3 did: `"findById"`, `"prototype.patchAttributes"`; a function route with its model.
 
-    Raises ValueError for empty segments or `*`.
+    Raises ValueError for empty segments or `*`, WrongCallError without parentheses, InvalidTargetError on a class.
     """
     check_name(name, "remote method")
-    return annotate(remote_method=name)
+
+    def decorate(target: F) -> F:
+        if not is_function(target):
+            raise InvalidTargetError(
+                f"@remote_method cannot be used on {name_of(target)} ({location(target)}); put it on a method or a "
+                f'function. A model is named by `@controller(model="Order")`.',
+                target,
+            )
+        return annotate(remote_method=name)(target)
+
+    return decorate
 
 
 def method_of(context: type[InvocationContext]) -> RemoteMethod:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar, final, overload
 from weakref import WeakKeyDictionary
 
+from interceptors.calling import written
 from interceptors.carried_status import mark_status
 from interceptors.completion import Hook, HookRun, Signal, check_timeout, make_hook, replaced, run_in_turn
 from interceptors.context import InvocationContext
@@ -54,7 +55,8 @@ class _Registration:
     def before_remote(self, pattern: str) -> Callable[[H], H]: ...
     @overload
     def before_remote(self, pattern: str, hook: H) -> H: ...
-    def before_remote(self, pattern: str, hook: Any = None) -> Any:
+    @written('@hooks.before_remote("Order.*")')
+    def before_remote(self, pattern: str, hook: Any = ...) -> Any:
         """Run a hook before the methods that match: it may change arguments, answer, or refuse."""
         return self._register("before", pattern, hook)
 
@@ -62,7 +64,8 @@ class _Registration:
     def after_remote(self, pattern: str) -> Callable[[H], H]: ...
     @overload
     def after_remote(self, pattern: str, hook: H) -> H: ...
-    def after_remote(self, pattern: str, hook: Any = None) -> Any:
+    @written('@hooks.after_remote("Order.*")')
+    def after_remote(self, pattern: str, hook: Any = ...) -> Any:
         """Run a hook after the methods that match have succeeded: it may change the result."""
         return self._register("after", pattern, hook)
 
@@ -70,7 +73,8 @@ class _Registration:
     def after_remote_error(self, pattern: str) -> Callable[[H], H]: ...
     @overload
     def after_remote_error(self, pattern: str, hook: H) -> H: ...
-    def after_remote_error(self, pattern: str, hook: Any = None) -> Any:
+    @written('@hooks.after_remote_error("Order.*")')
+    def after_remote_error(self, pattern: str, hook: Any = ...) -> Any:
         """Run a hook when a hook, an inner layer or the method has failed: it may replace the error, or settle it."""
         return self._register("after error", pattern, hook)
 
@@ -81,7 +85,7 @@ class _Registration:
             self._add(_RemoteHook(when, checked, make_hook(function, 3)))
             return function
 
-        return register if hook is None else register(hook)
+        return register if hook is ... else register(hook)
 
 
 @final
@@ -104,6 +108,7 @@ class RemoteHooks(_Registration):
         self._registered: list[_RemoteHook] = []
         self._matching: WeakKeyDictionary[type[InvocationContext], _Matching | None] = WeakKeyDictionary()
 
+    @written('hooks.model("Order")')
     def model(self, name: str) -> ModelHooks:
         """The hooks of one model. Raises ValueError for a name that is not one literal segment."""
         check_name(name, "model", segments=1)

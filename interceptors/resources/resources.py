@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from starlette.responses import JSONResponse, Response
 
+from interceptors.calling import written
 from interceptors.events import EventDispatcher, EventError
 from interceptors.events.marks import EventOptions, event_options
 from interceptors.fastapi.endpoint import endpoint_of
@@ -99,6 +100,7 @@ class Resources:
                 options = event_options(function)
                 self._declare_event(name, Declaration(function, model, module=module, options=options))
 
+    @written("@resources.hook(User)")
     def hook(self, model: type, *names: str) -> Callable[[F], F]:
         """Make a function a hook of a model, by its own name or by the names given. Raises ResourceError."""
 
@@ -111,6 +113,7 @@ class Resources:
         self._check_open()
         return declare
 
+    @written("@resources.event(User)", "durable", "attempts")
     def event(
         self, model: type, *names: str, durable: bool | None = None, attempts: int | None = None
     ) -> Callable[[F], F]:

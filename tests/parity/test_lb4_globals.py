@@ -19,6 +19,7 @@ from dependency_injector import containers, providers
 
 from interceptors import (
     Chain,
+    DuplicateKeyError,
     GroupOrderError,
     InterceptorRegistry,
     InvalidInterceptorError,
@@ -257,16 +258,19 @@ async def test_f27_a_class_is_transient():
     assert len(built) == 1
 
 
-async def test_f28_the_same_key_twice_replaces():
+async def test_f28_the_same_key_twice():
     """F28: a second registration under the same key replaces the first.
 
-    Differs: there are no locked bindings, and one interceptor under two global keys runs once, in the first place: the same
+    Differs: it is an error, as the first one, maybe the one that authenticates, would be lost without a word; only `bind`
+    replaces. There are no locked bindings, and one interceptor under two global keys runs once, in the first place: the same
     interceptor is the same object.
     """
     log, a, b = layers("ab")
     registry = InterceptorRegistry()
     registry.add_global(a, key="k")
-    registry.add_global(b, key="k")
+    with pytest.raises(DuplicateKeyError):
+        registry.add_global(b, key="k")
+    registry.bind("k", b)
     await registry.invoke(Service(), "work")
     assert log == ["b"]
     registry.bind("k", a)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from interceptors import (
     Chain,
+    DuplicateKeyError,
     GroupOrderError,
     InterceptorRegistry,
     InvocationSource,
@@ -98,10 +99,18 @@ some_groups = st.lists(st.sampled_from(GROUPS), max_size=2, unique=True).map(tup
 sources = st.one_of(
     st.none(), st.just(""), st.sampled_from(SOURCES), st.lists(st.sampled_from(SOURCES), max_size=2).map(tuple)
 )
-global_entries = st.builds(
-    Global, refs, st.sampled_from(GROUPS), st.sampled_from([None, None, "g0", "g1"]), sources, some_groups, some_groups
-)
-plain_globals = st.builds(Global, refs, st.sampled_from(GROUPS), st.sampled_from([None, None, "g0", "g1"]), sources)
+
+
+@st.composite
+def keyed(draw, *demands):
+    """A global; of a key, if it has one, that no other interceptor has: two under one key are an error."""
+    ref = draw(refs)
+    key = draw(st.sampled_from([None, None, f"g{ref.number}"]))
+    return Global(ref, draw(st.sampled_from(GROUPS)), key, draw(sources), *map(draw, demands))
+
+
+global_entries = keyed(some_groups, some_groups)
+plain_globals = keyed()
 intercepts = st.builds(Intercept, some_refs, st.sampled_from([True, True, True, False]))
 skips = st.builds(Skip, st.lists(refs, max_size=2).map(tuple), some_groups, st.sampled_from([False, False, True]))
 decorators = st.lists(st.one_of(intercepts, intercepts, skips), max_size=3).map(tuple)
@@ -166,7 +175,7 @@ def model_groups(used, ordered, demands):
 def model_globals(world):
     """The globals in force, in order: [(number, group)]; None if the groups contradict each other."""
     kept = []
-    for entry in world.globals:  # a key that is used again replaces
+    for entry in world.globals:  # the same one again, under its key, stands where it is registered last
         kept = [k for k in kept if entry.key is None or k.key != entry.key] + [entry]
     demands = {(g.group, other) for g in kept for other in g.before}
     demands |= {(other, g.group) for g in kept for other in g.after}
@@ -442,7 +451,7 @@ def constrained(draw):
 @given(constrained())
 @example(World(globals=(Global(Ref(0), "a", before=("a",)),)))
 @example(World(globals=(Global(Ref(0), "a", before=("b",)), Global(Ref(1), "zz", after=("b",)))))
-@example(World(ordered=("a", "b"), globals=(Global(Ref(0), "b", key="g0", before=("zz",)), Global(Ref(1), "Z", "g0"))))
+@example(World(ordered=("a", "b"), globals=(Global(Ref(0), "b", key="g0", before=("zz",)), Global(Ref(0), "Z", "g0"))))
 def test_constraints_order_groups_or_contradict(world):
     """Groups are sorted by every demand, ties by "unlisted first" and code points; a contradiction names its cycle."""
     universe = Universe()
@@ -477,6 +486,33 @@ def check_cycle(error, world):
     assert error.cycle[0] == error.cycle[-1]
     assert set(zip(error.cycle, error.cycle[1:], strict=False)) <= demands
     assert all(repr(group) in str(error) for group in error.cycle)
+
+
+@settings(deadline=None, max_examples=EXAMPLES)
+@given(st.lists(st.tuples(refs, st.sampled_from(["g0", "g1", "k2"]), st.booleans()), max_size=6))
+def test_a_key_never_means_two_interceptors(steps):
+    """What is declared under a key that means another interceptor is refused and changes nothing; `bind` may replace it."""
+
+    async def called(): ...
+
+    universe = Universe()
+    registry = universe.registry(World())
+    bound = {f"k{number}": number for number in NUMBERS}
+    in_force = []
+    for ref, key, is_bound in steps:
+        if is_bound:
+            registry.bind(key, universe.again(ref.number))
+            bound[key] = ref.number
+        elif bound.get(key, ref.number) != ref.number:
+            with pytest.raises(DuplicateKeyError) as caught:
+                registry.add_global(universe.again(ref.number), key=key)
+            assert (caught.value.key, repr(key) in str(caught.value)) == (key, True)
+        else:
+            registry.add_global(universe.again(ref.number), key=key)
+            bound[key] = ref.number
+            in_force = [each for each in in_force if each != key] + [key]
+        chain = [universe.number_of(candidate.interceptor) for candidate in registry.explain(called).chain]
+        assert chain == list(dict.fromkeys(bound[each] for each in in_force))
 
 
 @settings(deadline=None, max_examples=EXAMPLES)

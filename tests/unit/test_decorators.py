@@ -10,6 +10,7 @@ from interceptors import (
     InterceptorRegistry,
     InvalidInterceptorError,
     InvalidTargetError,
+    WrongCallError,
     annotate,
     compose,
     global_interceptor,
@@ -286,3 +287,67 @@ def test_marking_and_declaring_do_not_disturb_each_other() -> None:
     async def function(ctx: Any, next: Any) -> None: ...
 
     assert make_context(target=function).annotations == {"a": 1, "b": 2}
+
+
+class Outer:
+    async def layer(ctx: Any, next: Any) -> None: ...
+
+    class Layer:
+        async def intercept(self, ctx: Any, next: Any) -> None: ...
+
+
+def test_what_is_written_inside_a_class_cannot_be_marked_as_global() -> None:
+    """`registry.discover` looks at the top of modules only, so it would never run; inside a function is a test's way."""
+    for target in (Outer.layer, Outer.Layer):
+        with pytest.raises(
+            InvalidInterceptorError, match="is written inside a class, where registry.discover does not"
+        ):
+            global_interceptor()(target)
+
+    class Local:
+        async def intercept(self, ctx: Any, next: Any) -> None: ...
+
+    assert global_interceptor()(Local) is Local
+
+
+def test_what_is_marked_twice_is_refused() -> None:
+    """The options of one of the two would be lost; the same mark again, as in a module that is run again, is none."""
+
+    async def layer(ctx: Any, next: Any) -> None: ...
+
+    global_interceptor("auth", before=["log"])(layer)
+    global_interceptor("auth", before="log")(layer)
+    with pytest.raises(InvalidInterceptorError, match=r"layer \(.*\) is marked with @global_interceptor already"):
+        global_interceptor("limit")(layer)
+
+
+@pytest.mark.parametrize("name", ["source", "before", "after"])
+@pytest.mark.parametrize("wrong", [1, b"route", [1], passing])
+def test_the_arguments_of_a_mark_are_checked_where_it_stands(name: str, wrong: Any) -> None:
+    """As those of `registry.add_global`; a key must not be empty."""
+    with pytest.raises(WrongCallError, match=f"^`{name}` takes a name or several names"):
+        global_interceptor(**{name: wrong})
+    with pytest.raises(InvalidInterceptorError, match="An empty string is no key"):
+        global_interceptor(key="")
+
+
+# -- skip_interceptors -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("groups", [(), [], set(), iter(())])
+def test_an_empty_list_of_groups_leaves_nothing_out(groups: Any) -> None:
+    """Only without arguments everything is left out: a list that happens to be empty must not open a route."""
+
+    @skip_interceptors(group=groups)
+    async def function() -> None: ...
+
+    registry = InterceptorRegistry()
+    registry.add_global(A, group="auth")
+    assert names(registry, function) == ["A"]
+
+
+@pytest.mark.parametrize("wrong", [1, b"auth", ["auth", 2], passing])
+def test_groups_to_skip_are_names(wrong: Any) -> None:
+    """Not numbers, not bytes, not interceptors."""
+    with pytest.raises(WrongCallError, match="^`group` takes a name or several names"):
+        skip_interceptors(group=wrong)

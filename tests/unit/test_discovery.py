@@ -1,6 +1,8 @@
 """`registry.discover`: import a package with everything in it, take what is marked with `@global_interceptor`."""
 
+import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from itertools import count
@@ -10,7 +12,14 @@ from typing import Any
 
 import pytest
 
-from interceptors import InterceptorRegistry, InvalidInterceptorError
+from interceptors import (
+    DuplicateKeyError,
+    InterceptorRegistry,
+    InvalidInterceptorError,
+    NothingDiscoveredWarning,
+    UnknownPackageError,
+    WrongCallError,
+)
 from tests.unit.helpers import names
 
 _numbers = count()
@@ -155,6 +164,7 @@ def test_a_module_object_will_do(package: Write) -> None:
 
     assert [thing.__name__ for thing in registry.discover(import_module(f"{name}.single"))] == ["only"]
     assert registry.discover(import_module(name)) == []
+    assert [thing.__name__ for thing in InterceptorRegistry().discover(f"{name}.single")] == ["only"]
 
 
 def test_tests_are_left_alone(package: Write) -> None:
@@ -223,8 +233,9 @@ def test_other_things_in_a_module_are_no_trouble(package: Write) -> None:
 def test_a_package_that_cannot_be_imported_raises_its_own_error(package: Write) -> None:
     """Discovery hides nothing: a missing package, a module that fails, a wrong mark."""
     registry = InterceptorRegistry()
-    with pytest.raises(ModuleNotFoundError):
-        registry.discover("no_such_package_anywhere")
+    with pytest.raises(ModuleNotFoundError, match="no_such_module_anywhere") as caught:
+        registry.discover(package({"PACKAGE/__init__.py": "", "PACKAGE/bad.py": "import no_such_module_anywhere"}))
+    assert not isinstance(caught.value, UnknownPackageError)
     with pytest.raises(ZeroDivisionError):
         registry.discover(package({"PACKAGE/__init__.py": "", "PACKAGE/bad.py": "1 / 0"}))
     with pytest.raises(InvalidInterceptorError):
@@ -237,3 +248,156 @@ def test_two_registries_discover_the_same_package_each_for_itself(package: Write
     found: list[list[Any]] = [InterceptorRegistry().discover(name) for _ in range(2)]
 
     assert found[0] == found[1] != []
+
+
+# -- where there is nothing, or not what was meant ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"PACKAGE/__init__.py": ""},
+        {"PACKAGE/__init__.py": "async def not_marked(ctx, next): ...\n", "PACKAGE/below/__init__.py": ""},
+        {"PACKAGE/__init__.py": "from OTHER import theirs\n"},
+        {"PACKAGE/__init__.py": "", "PACKAGE/test_marked.py": marked("one")},
+        {"PACKAGE.py": "def make():\n    @global_interceptor()\n    async def made(ctx, next): ...\n"},
+        {"PACKAGE/nothing.py": ""},
+    ],
+    ids=["empty", "not marked", "only imported", "only in tests", "never made", "no __init__"],
+)
+def test_a_package_in_which_nothing_is_marked_is_told(package: Write, files: dict[str, str]) -> None:
+    """The warning names the package, and the line that discovers it."""
+    other = package({"PACKAGE/__init__.py": marked("theirs")})
+    name = package({path: text.replace("OTHER", other) for path, text in files.items()})
+    with pytest.warns(NothingDiscoveredWarning, match=f"nothing in '{name}'") as caught:
+        assert InterceptorRegistry().discover(name) == []
+    assert caught[0].filename == __file__
+    with pytest.warns(NothingDiscoveredWarning, match=f"nothing in '{name}'"):
+        assert InterceptorRegistry().discover(import_module(name)) == []
+
+
+def test_what_is_found_again_is_no_empty_discovery(package: Write) -> None:
+    """By the same name, by the package around it, and where it was added by hand."""
+    name = package({"PACKAGE/__init__.py": "", "PACKAGE/one.py": marked("one", "key='k'")})
+    registry = InterceptorRegistry()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        registry.add_global(import_module(f"{name}.one").one)
+        assert registry.discover(f"{name}.one") == []
+        assert registry.discover(name) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("PACKAGE.layer", "There is no package or module 'PACKAGE.layer'. Did you mean 'layers'?"),
+        ("PACKAGE.layers.deep", "There is no package or module 'PACKAGE.layers.deep'."),
+        ("xPACKAGE", "There is no package or module 'xPACKAGE'. Did you mean 'PACKAGE'"),
+        ("xPACKAGE.layers", "There is no package or module 'xPACKAGE'. Did you mean 'PACKAGE'"),
+        ("PACKAGE/layers", "'PACKAGE/layers' is no name of a package. Write registry.discover("),
+        (".layers", "'.layers' is no name of a package."),
+        ("", "'' is no name of a package."),
+    ],
+)
+def test_a_package_that_does_not_exist_is_told_with_what_is_there(package: Write, wrong: str, says: str) -> None:
+    """The part that is misspelt, and what stands beside it."""
+    name = package({"PACKAGE/__init__.py": "", "PACKAGE/layers.py": marked("one")})
+    text = re.escape(says.replace("PACKAGE", name))
+
+    with pytest.raises(UnknownPackageError, match=f"^{text}") as caught:
+        InterceptorRegistry().discover(wrong.replace("PACKAGE", name))
+    assert isinstance(caught.value, ModuleNotFoundError)
+
+
+@pytest.mark.parametrize("wrong", [Service, Service(), 5, None, ["app.interceptors"], Path("app/interceptors"), marked])
+def test_only_a_name_or_a_module_can_be_discovered(wrong: Any) -> None:
+    """Anything else would be found to be empty."""
+    with pytest.raises(WrongCallError, match=re.escape('Write `registry.discover("app.interceptors")`.')):
+        InterceptorRegistry().discover(wrong)
+
+
+def test_folders_without_init_are_packages_too(package: Write) -> None:
+    """As for Python's import, at the top and further in; what stands in one that marks nothing is not imported."""
+    name = package(
+        {
+            "PACKAGE/one.py": marked("one"),
+            "PACKAGE/layers/deep/two.py": marked("two"),
+            "PACKAGE/scripts/job.py": "raise AssertionError\n".replace("global_interceptor", ""),
+            "PACKAGE/not-a-name/three.py": marked("three"),
+        }
+    )
+    (Path(import_module(name).__path__[0]) / "scripts" / "job.py").write_text("raise AssertionError\n")
+
+    assert [thing.__name__ for thing in InterceptorRegistry().discover(name)] == ["two", "one"]
+
+
+def test_what_a_function_of_another_module_made_is_found(package: Write) -> None:
+    """It stands in no module but the one that asked for it."""
+    other = package(
+        {
+            "PACKAGE/__init__.py": """
+                def make(name):
+                    @global_interceptor(name)
+                    async def layer(ctx, next):
+                        return await next()
+
+                    return layer
+            """
+        }
+    )
+    name = package({"PACKAGE/__init__.py": f"from {other} import make\none, two = make('a'), make('b')\n"})
+    registry = InterceptorRegistry()
+    registry.discover(name)
+
+    assert [candidate.group for candidate in registry.explain(Service, "work").chain] == ["a", "b"]
+
+
+# -- two under one key -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["one module", "two modules", "a class and a function", "with a third one between"])
+def test_two_that_are_marked_with_one_key_are_an_error(package: Write, kind: str) -> None:
+    """One was lost, and it may have been the one that authenticates. Nothing is added."""
+    one, two = marked("one", "'auth', key='guard'"), marked("two", "'limit', key='guard', source='route'")
+    as_class = (
+        "@global_interceptor(key='guard')\nclass two:\n    async def intercept(self, ctx, next): return await next()\n"
+    )
+    files = {
+        "one module": {"PACKAGE/__init__.py": one + two},
+        "two modules": {"PACKAGE/__init__.py": "", "PACKAGE/a.py": one, "PACKAGE/below/b.py": two},
+        "a class and a function": {"PACKAGE/__init__.py": one + as_class},
+        "with a third one between": {"PACKAGE/__init__.py": one + marked("three", "key='other'") + two},
+    }[kind]
+    name = package(files)
+    registry = InterceptorRegistry()
+
+    with pytest.raises(DuplicateKeyError, match=r"'guard': one \(.*\.py:\d+\) and two \(.*\.py:\d+\)") as caught:
+        registry.discover(name)
+    assert (caught.value.key, caught.value.first.__name__, caught.value.second.__name__) == ("guard", "one", "two")
+    assert registry.explain(Service, "work").candidates == ()
+
+
+@pytest.mark.parametrize("first", ["discovered", "added", "bound"])
+def test_what_is_discovered_must_not_take_a_key_that_is_taken(package: Write, first: str) -> None:
+    """By another package, by `add_global` or by `bind`."""
+    registry = InterceptorRegistry()
+    one = import_module(package({"PACKAGE/__init__.py": marked("one", "key='guard'")})).one
+    {
+        "discovered": lambda: registry.discover(one.__module__),
+        "added": lambda: registry.add_global(one, key="guard"),
+        "bound": lambda: registry.bind("guard", one),
+    }[first]()
+    name = package({"PACKAGE/__init__.py": marked("free") + marked("two", "key='guard'")})
+
+    with pytest.raises(DuplicateKeyError, match="one.*two"):
+        registry.discover(name)
+    assert names(registry, Service, "work") == ([] if first == "bound" else ["one"])
+
+
+def test_a_key_may_be_bound_to_what_is_discovered_under_it(package: Write) -> None:
+    """It is the same interceptor."""
+    name = package({"PACKAGE/__init__.py": marked("one", "key='guard'")})
+    registry = InterceptorRegistry()
+    registry.bind("guard", import_module(name).one)
+
+    assert len(registry.discover(name)) == 1

@@ -8,6 +8,7 @@ from dependency_injector import containers, providers
 from dependency_injector.wiring import Provide
 
 from interceptors import (
+    DuplicateKeyError,
     InjectionError,
     InterceptorRegistry,
     InvalidInterceptorError,
@@ -15,10 +16,12 @@ from interceptors import (
     InvocationSource,
     Next,
     UnknownKeyError,
+    WrongCallError,
     compose,
     intercept,
     skip_interceptors,
 )
+from interceptors.describing import location, name_of
 from tests.unit.helpers import names, on_both_backends, passing, place, recording
 
 EVENTS: list[str] = []
@@ -231,15 +234,129 @@ def test_a_global_with_a_key_is_bound_to_it() -> None:
     assert names(registry, Service, "work", "job") == []
 
 
-def test_a_global_of_a_key_replaces_the_one_before() -> None:
-    """The new one stands where it is registered now, and the key means it."""
+def test_a_global_that_is_added_again_under_its_key_stands_where_it_is_registered_now() -> None:
+    """With the group, the sources and the place of the last time."""
     registry = InterceptorRegistry()
     registry.add_global(A, key="key", group="a")
     registry.add_global(B)
-    registry.add_global(C, key="key")
+    registry.add_global(A, key="key")
 
-    assert names(registry, Service, "work") == ["B", "C"]
-    assert names(registry, Keyed, "work") == ["B", "C"]
+    assert names(registry, Service, "work") == ["B", "A"]
+    assert names(registry, Keyed, "work") == ["B", "A"]
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda r: r.bind(A, "key"), f"registry.bind takes a text as 'key', not A ({place(A)}). Write `registry.bind("),
+        (lambda r: r.bind("key"), "registry.bind is called wrongly: missing a required argument: 'interceptor'."),
+        (lambda r: r.bind("key", A, B), "registry.bind is called wrongly: too many arguments."),
+        (lambda r: r.unbind(A), "registry.unbind takes a text as 'key', not A ("),
+        (lambda r: r.add_global(A, "auth"), "registry.add_global is called wrongly: too many arguments."),
+        (
+            lambda r: r.add_global(A, groups="auth"),
+            "registry.add_global does not take 'groups' (did you mean 'group'?).",
+        ),
+        (lambda r: r.add_global(A, group=None), "registry.add_global takes a text as 'group', not None."),
+        (lambda r: r.add_global(A, group=["auth"]), "registry.add_global takes a text as 'group', not a list."),
+        (lambda r: r.add_global(A, key=B), "registry.add_global takes a text or None as 'key', not B ("),
+        (lambda r: r.add_global(A, source=1), "`source` takes a name or several names, not 1."),
+        (
+            lambda r: r.add_global(A, source=InvocationSource("job")),
+            "`source` takes a name or several names, not an Inv",
+        ),
+        (lambda r: r.add_global(A, source=["job", 2]), "`source` takes a name or several names, not a list."),
+        (lambda r: r.add_global(A, before=1), "`before` takes a name or several names, not 1."),
+        (lambda r: r.add_global(A, after=[B]), "`after` takes a name or several names, not a list."),
+        (lambda r: r.add_global(A, after=b"auth"), "`after` takes a name or several names, not b'auth'."),
+    ],
+)
+def test_a_registration_that_is_called_wrongly_says_how_it_is_written(call: Any, says: str) -> None:
+    """At the call, and nothing is changed."""
+    registry = InterceptorRegistry()
+
+    with pytest.raises(WrongCallError, match=f"^{re.escape(says)}") as caught:
+        call(registry)
+    assert "Write `" in str(caught.value)
+    assert registry.explain(Service, "work").candidates == ()
+
+
+def test_a_key_that_is_not_bound_yet_may_be_declared() -> None:
+    """It may be bound later."""
+    registry = InterceptorRegistry()
+    registry.add_global("later", key="other name")
+    registry.bind("later", A)
+
+    assert names(registry, Service, "work") == ["A"]
+
+
+class Provided(containers.DeclarativeContainer):
+    aspect = providers.Object(passing)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        lambda registry: registry.add_global(A, key="key"),
+        lambda registry: registry.add_global(A, key="key", source="job"),
+        lambda registry: registry.bind("key", A),
+        lambda registry: (registry.bind("other", A), registry.bind("key", "other")),
+    ],
+    ids=["a global", "a global of other sources", "a binding", "a binding of another key"],
+)
+@pytest.mark.parametrize("second", [B, compose(A), Provided.aspect, "unknown"], ids=name_of)
+def test_a_key_that_means_another_interceptor_is_refused(first: Any, second: Any) -> None:
+    """One of the two would be lost. Nothing is changed; the error names both with their places, and the key."""
+    registry = InterceptorRegistry(Provided())
+    first(registry)
+    before = registry.explain(Keyed, "work").candidates
+
+    with pytest.raises(DuplicateKeyError) as caught:
+        registry.add_global(second, key="key", group="new")
+    assert registry.explain(Keyed, "work").candidates == before
+    assert (caught.value.key, caught.value.second) == ("key", second)
+    assert isinstance(caught.value, ValueError)
+    for words in ("'key'", f"{name_of(second)} ({location(second)})", "registry.bind('key', ...)"):
+        assert words in str(caught.value)
+
+
+def test_the_error_of_a_key_declared_twice_names_both() -> None:
+    """With file and line."""
+    registry = InterceptorRegistry()
+    registry.add_global(A, key="guard")
+    text = f"Two interceptors are declared under the key 'guard': A ({place(A)}) and B ({place(B)}). Give one of them"
+
+    with pytest.raises(DuplicateKeyError, match=f"^{re.escape(text)}") as caught:
+        registry.add_global(B, key="guard")
+    assert (caught.value.first, caught.value.second) == (A, B)
+
+
+def test_the_same_interceptor_by_another_way_is_no_second_one() -> None:
+    """By its key, as a bound method fetched anew, as the container's own copy of a provider."""
+
+    class Layer:
+        async def method(self, ctx: Any, next: Next) -> Any: ...
+
+    registry, layer = InterceptorRegistry(Provided()), Layer()
+    registry.bind("a", A)
+    registry.add_global(A, key="key")
+    registry.add_global("a", key="key")
+    registry.add_global(layer.method, key="method")
+    registry.add_global(layer.method, key="method")
+    registry.add_global(Provided.aspect, key="aspect of mine")
+    registry.add_global("aspect", key="aspect of mine")
+
+    assert len(registry.explain(Service, "work").chain) == 3
+
+
+def test_a_key_is_free_again_when_it_is_unbound() -> None:
+    """So a global of a key is replaced on purpose: by `bind` in its place, by `unbind` and `add_global` in another."""
+    registry = InterceptorRegistry()
+    registry.add_global(A, key="key", group="a")
+    registry.unbind("key")
+    registry.add_global(B, key="key")
+
+    assert names(registry, Service, "work") == ["B"]
 
 
 def test_binding_the_key_of_a_global_anew_changes_what_runs() -> None:

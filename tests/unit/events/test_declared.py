@@ -1,6 +1,7 @@
 """Declaring events and handlers: what is refused where it is written, and what a handler's parameters get."""
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -12,7 +13,7 @@ from pydantic import BaseModel, Field, Json, computed_field
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypeAliasType
 
-from interceptors import InterceptorRegistry, InvocationContext, UnknownKeyError, intercept
+from interceptors import InterceptorRegistry, InvocationContext, UnknownKeyError, WrongCallError, intercept
 from interceptors.events import EventContext, EventDispatcher, EventError, UnknownEventError, event
 from interceptors.events.handlers import EventHandler
 from interceptors.events.marks import EventOptions, event_options
@@ -154,10 +155,17 @@ def test_what_cannot_handle_an_event_is_refused(handler: Any, says: str) -> None
         assert place(handler) in str(error.value)
 
 
-@pytest.mark.parametrize("thing", [dict, Paid(order_id=1), "Paid", None, BaseModel.model_validate])
+@pytest.mark.parametrize("thing", [dict, int])
 def test_what_is_no_event(thing: Any) -> None:
     """Only classes of pydantic's models."""
     with pytest.raises(EventError, match="is no event.*BaseModel"):
+        dispatcher().on(thing)
+
+
+@pytest.mark.parametrize("thing", [Paid(order_id=1), "Paid", None, BaseModel.model_validate])
+def test_what_is_no_class_is_no_event(thing: Any) -> None:
+    """An event is named by its class, not by its name or by one of its objects."""
+    with pytest.raises(WrongCallError, match=re.escape("Write `@events.on(OrderPaid)`.")):
         dispatcher().on(thing)
 
 
