@@ -129,13 +129,13 @@ def _why_not_global(target: object, options: GlobalOptions) -> str | None:
     return None
 
 
-def _check_all(example: str, interceptors: Iterable[object]) -> None:
+def _check_all(example: str, interceptors: tuple[object, ...]) -> None:
     """Raises InvalidInterceptorError for what is none, which is what a bare decorator gets most of the time."""
     for interceptor in interceptors:
         try:
             check_interceptor(interceptor)
         except InvalidInterceptorError as error:
-            if not is_decorated(interceptor):
+            if len(interceptors) > 1 or not is_decorated(interceptor):
                 raise
             hint = f"If {example.partition('(')[0]} stands above it without its parentheses, write `{example}`."
             raise InvalidInterceptorError(f"{error} {hint}", interceptor) from None

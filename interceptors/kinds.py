@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Hashable
-from functools import partial
+from functools import partial, partialmethod
 from types import MethodType
 from typing import Any, Protocol, TypeAlias
 
@@ -141,4 +141,6 @@ def identity(interceptor: object) -> Hashable:
 
 def is_function(thing: object) -> bool:
     """Is it a function, or a static or class method made of one? What is recorded on these is found again."""
-    return inspect.isfunction(function_behind(thing)) and not isinstance(thing, MethodType | property | partial)
+    return inspect.isfunction(function_behind(thing)) and not isinstance(
+        thing, MethodType | property | partial | partialmethod
+    )

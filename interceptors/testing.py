@@ -17,11 +17,12 @@ from urllib.parse import unquote
 
 import pytest
 
+from interceptors.calling import check_words
 from interceptors.candidates import Candidate, Part, make_part
 from interceptors.chain import fold
 from interceptors.compiler import Layer, Replacement, layers_of, resolver
 from interceptors.context import MISSING, InvocationContext, InvocationSource, Running
-from interceptors.decorators import annotate, names
+from interceptors.decorators import annotate
 from interceptors.describing import location, name_of, suggest
 from interceptors.entry import Entry
 from interceptors.errors import NothingReplacedError
@@ -143,7 +144,7 @@ def without(
 
     Raises UnknownKeyError, and NothingReplacedError if there is no such group or, at the end, if one is in no chain.
     """
-    left_out = [*interceptors, *(each for name in names(group) for each in _in_group(registry, name))]
+    left_out = [*interceptors, *(each for name in check_words(group, "group") for each in _in_group(registry, name))]
     if not left_out:
         raise TypeError("Write without(registry, interceptor), or without(registry, group=name).")
     with ExitStack() as stack:

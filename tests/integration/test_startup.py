@@ -135,7 +135,7 @@ NO_INTERCEPTORS: dict[str, tuple[Any, str]] = {
 
 PLACES: dict[str, Callable[[Any], Any]] = {
     "intercept": lambda thing: intercept(passing, thing),
-    "skip": skip_interceptors,
+    "skip": lambda thing: skip_interceptors(passing, thing),
     "bind": lambda thing: InterceptorRegistry().bind("key", thing),
     "add_global": lambda thing: InterceptorRegistry().add_global(thing),
 }
