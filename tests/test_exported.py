@@ -89,7 +89,11 @@ def named_in(path: Path) -> set[str]:
 
 
 # What a part lets the core say in its name.
-SAID_BY_HELPERS = {"interceptors.completion": "completion.py", "interceptors.libraries": "libraries.py"}
+SAID_BY_HELPERS = {
+    "interceptors.calling": "calling.py",
+    "interceptors.completion": "completion.py",
+    "interceptors.libraries": "libraries.py",
+}
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda module: module.__name__)

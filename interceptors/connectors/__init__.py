@@ -14,6 +14,7 @@ from interceptors.errors import (
     InvalidInterceptorError,
     MissingExtraError,
     UnknownHookError,
+    WrongCallError,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "InvalidInterceptorError",
     "MissingExtraError",
     "UnknownHookError",
+    "WrongCallError",
 ]

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from interceptors.errors import IncompatibleLibraryError, MissingExtraError
+from interceptors.errors import IncompatibleLibraryError, MissingExtraError, WrongCallError
 from interceptors.events.context import EventContext
 from interceptors.events.dispatcher import EventDispatcher
 from interceptors.events.errors import DispatcherNotRunningError, EventError, UnknownEventError
@@ -21,6 +21,7 @@ __all__ = [
     "MissingExtraError",
     "Outbox",
     "UnknownEventError",
+    "WrongCallError",
     "event",
 ]
 

@@ -5,6 +5,7 @@ from interceptors.errors import (
     InvalidTargetError,
     UnreachedInterceptorError,
     UnreachedRouteWarning,
+    WrongCallError,
 )
 from interceptors.fastapi.controllers import controller, create_router
 from interceptors.fastapi.endpoint import bind_request
@@ -19,6 +20,7 @@ __all__ = [
     "RouteValue",
     "UnreachedInterceptorError",
     "UnreachedRouteWarning",
+    "WrongCallError",
     "bind_request",
     "controller",
     "create_router",

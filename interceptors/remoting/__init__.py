@@ -8,6 +8,8 @@ from interceptors.errors import (
     InvalidArgumentError,
     InvalidHookError,
     InvalidPatternError,
+    InvalidTargetError,
+    WrongCallError,
 )
 from interceptors.remoting.context import RemotingContext
 from interceptors.remoting.methods import RemoteMethod, remote_method
@@ -21,8 +23,10 @@ __all__ = [
     "InvalidArgumentError",
     "InvalidHookError",
     "InvalidPatternError",
+    "InvalidTargetError",
     "RemoteHooks",
     "RemoteMethod",
     "RemotingContext",
+    "WrongCallError",
     "remote_method",
 ]

@@ -1,6 +1,6 @@
 """Model resources: a SQLAlchemy class gets its REST routes, with hooks and events at every step, on the one chain."""
 
-from interceptors.errors import IncompatibleLibraryError, MissingExtraError
+from interceptors.errors import IncompatibleLibraryError, MissingExtraError, WrongCallError
 
 try:
     import sqlalchemy
@@ -43,4 +43,5 @@ __all__ = [
     "Sort",
     "UnknownHookError",
     "UnknownModelError",
+    "WrongCallError",
 ]
