@@ -262,6 +262,13 @@ class InvocationContext:
             state.user = user
         return state.bindings.get("current_user", state.user)
 
+    def begin_run(self) -> Callable[[], None]:
+        """Called when the target's turn comes: gives what takes back, if this run fails, what it has set.
+
+        For a subclass to override whose answer is more than a result: the response of a route.
+        """
+        raise NotImplementedError
+
     def bound(self, key: str) -> Any:
         """What is bound to a key on this invocation or its request, else MISSING."""
         bindings = self._bindings

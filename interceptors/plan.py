@@ -38,7 +38,7 @@ class Plan:
         self.registered = registered
         self.revision = revision
         self._build, self._builds_freely = self._builder()
-        self.run: Step = fold(layers, self._call())
+        self.run: Step = fold(layers, self._attempt(self._call()))
         self.context_class: type[InvocationContext] = type(
             target.context_class.__name__,
             (target.context_class,),
@@ -117,6 +117,21 @@ class Plan:
             by_name = call_fresh if self._builds_freely else call_by_name
             return call if target.arguments.positional_only else by_name
         return call if target.is_fixed or target.builds else call_method
+
+    def _attempt(self, call: Step) -> Step:
+        """A run of the target that raises or is cancelled leaves nothing behind that its context can take back."""
+        if self._target.context_class.begin_run is InvocationContext.begin_run:
+            return call
+
+        async def attempt(ctx: InvocationContext) -> Any:
+            take_back = ctx.begin_run()
+            try:
+                return await call(ctx)
+            except BaseException:
+                take_back()
+                raise
+
+        return attempt
 
     def _locate(self) -> Getter:
         """The function to call: the target itself, or the method of the instance, which was brought or is built now.

@@ -6,10 +6,12 @@ import gc
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
 import pytest
+from dependency_injector import containers, providers
+from dependency_injector.wiring import Provide
 
 from interceptors import (
     Entry,
@@ -24,6 +26,7 @@ from interceptors import (
     annotate,
     intercept,
 )
+from interceptors.target import Target
 from tests.unit.helpers import on_both_backends, passing, recording
 
 
@@ -129,6 +132,50 @@ async def test_an_integration_fills_the_context_between_the_two_steps() -> None:
     with pytest.raises(OutsideInvocationError):
         InvocationBindings.context()
     assert seen == [("m1", 7, "clerk", orders)]
+
+
+@pytest.mark.parametrize("fails_in", ["the target", "its constructor", "what is injected"])
+async def test_a_context_can_take_back_what_a_failed_run_has_set(fails_in: str) -> None:
+    """The target's own part of it: what layers have noted stays, and a run that succeeds keeps all."""
+
+    class Noting(InvocationContext):
+        def begin_run(self) -> Any:
+            before = list(notes)
+
+            def take_back() -> None:
+                notes[:] = before
+
+            return take_back
+
+    async def retries(ctx: InvocationContext, next: Next) -> Any:
+        notes.append("layer")
+        try:
+            return await next()
+        except ValueError:
+            return await next()
+
+    def fail(where: str) -> None:
+        notes.append(where)
+        if where == fails_in and failures:
+            raise failures.pop()
+
+    class Container(containers.DeclarativeContainer):
+        injected = providers.Callable(fail, "what is injected")
+        constructor = providers.Callable(fail, "its constructor")
+
+    class Service:
+        def __init__(self, given: Annotated[None, Provide["constructor"]]) -> None: ...
+
+        async def work(self, given: Annotated[None, Provide["injected"]]) -> None:
+            fail("the target")
+
+    notes: list[str] = []
+    failures = [ValueError()]
+    registry = InterceptorRegistry(Container())
+    registry.add_global(retries)
+    target = Target.method(Service, "work", builds=True, binds=False, context_class=Noting)
+    await Entry(registry, target)()
+    assert notes == ["layer", "its constructor", "what is injected", "the target"]
 
 
 async def test_what_is_wrong_with_the_chain_can_be_asked_for_at_the_start() -> None:
