@@ -11,7 +11,7 @@ from interceptors.events.own_session import OwnSession
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
-__all__ = ["EVENT", "EventContext", "EventValue"]
+__all__ = ["EVENT", "EventContext", "EventValue", "live_of", "own_session_of", "take_delivery"]
 
 EVENT = "event"
 """The source type of every invocation that the event dispatcher starts."""
@@ -63,3 +63,19 @@ class EventContext(InvocationContext):
         Raises EventError if the dispatcher has no sessions.
         """
         return self._own.get()
+
+
+def take_delivery(ctx: EventContext, live: Mapping[str, Any], own: OwnSession) -> OwnSession:
+    """Have a context deliver these objects of the publisher's process, with this session; gives the session."""
+    ctx._live, ctx._own = live, own
+    return own
+
+
+def live_of(ctx: EventContext) -> Mapping[str, Any]:
+    """The objects that exist in the publisher's process only."""
+    return ctx._live
+
+
+def own_session_of(ctx: EventContext) -> OwnSession:
+    """What opens and ends the handler's session."""
+    return ctx._own

@@ -7,7 +7,7 @@ from typing import Any, cast, final
 
 import anyio
 
-from interceptors.events.context import EventContext
+from interceptors.events.context import EventContext, take_delivery
 from interceptors.events.handlers import EventHandler
 from interceptors.events.own_session import OwnSession, Sessions
 from interceptors.registry import InterceptorRegistry
@@ -39,13 +39,14 @@ async def deliver(
     """
     handler = delivery.handler
     entry = handler.entry(registry)
-    ctx = cast("EventContext", entry.context())
+    arguments: dict[str, Any] = {}
+    ctx = cast("EventContext", entry.context((), arguments))
     ctx.name, ctx.event_id, ctx.attempt = handler.event, delivery.event_id, delivery.attempt
-    ctx.payload, ctx._live = delivery.payload, delivery.live
-    own = ctx._own = OwnSession(sessions)
+    ctx.payload = delivery.payload
+    own = take_delivery(ctx, delivery.live, OwnSession(sessions))
     async with entry.running_as(ctx):
         try:
-            ctx._keywords = handler.all_arguments(ctx)
+            arguments.update(handler.all_arguments(ctx))  # by name they are the context's
             await entry.run(ctx)
             if before_commit is not None:
                 await before_commit(own)

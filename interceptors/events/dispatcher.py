@@ -63,7 +63,7 @@ class EventDispatcher:
         self._registry = registry
         self._outbox = outbox
         self._broker = broker
-        self._sessions = outbox._sessions if sessions is None and outbox is not None else sessions
+        self._sessions = outbox.sessions if sessions is None and outbox is not None else sessions
         self._relays = relay
         self._max_running = max_running
         self._drain = drain
@@ -102,14 +102,14 @@ class EventDispatcher:
                 )
             check_function(function)
             called = name or f"{function.__module__}.{function.__qualname__}"
-            self._add(EventHandler(event_is, called, function, argument_maker(event, function), durable, attempts))
+            self.add(EventHandler(event_is, called, function, argument_maker(event, function), durable, attempts))
             self._classes[event_is] = event
             return function
 
         return declare
 
-    def _add(self, handler: EventHandler) -> None:
-        """Add a handler, however it was declared. Raises EventError for what this dispatcher cannot do."""
+    def add(self, handler: EventHandler) -> None:
+        """For parts that declare handlers in a way of their own: add one. Raises EventError for what this dispatcher cannot do."""
         if handler.durable and self._outbox is None:
             raise EventError(
                 f"{handler.title} is durable, but there is no outbox: EventDispatcher(registry, outbox=Outbox(...))."
@@ -135,7 +135,7 @@ class EventDispatcher:
         """Does any handler take the event of this name?"""
         return bool(self._handlers.get(name))
 
-    def _durable(self, handler: EventHandler) -> bool:
+    def stores(self, handler: EventHandler) -> bool:
         """Are the events that are stored at all stored for this handler, too?"""
         return self._outbox is not None and handler.durable is not False
 
@@ -160,9 +160,9 @@ class EventDispatcher:
                 f"{name_of(type(event))} ({location(type(event))}) is not the event that is handled as {name!r}: that "
                 f"is {name_of(known)} ({location(known)})."
             )
-        return await self._emit(name, snapshot(event), session=session, key=key)
+        return await self.emit(name, snapshot(event), session=session, key=key)
 
-    async def _emit(
+    async def emit(
         self,
         name: str,
         payload: Mapping[str, Any],
@@ -173,7 +173,7 @@ class EventDispatcher:
         durable: bool = True,
         waits: bool = True,
     ) -> str:
-        """Hand the JSON values of an event to the handlers of a name, if there are any; gives the event's id.
+        """For parts with events of their own: hand JSON values to the handlers of a name, if any; gives the event's id.
 
         `live`: objects for handlers in this process. `durable=False`: in this process and at once. `waits=False`: the
         publisher has locked what the key stands for, so that it need not wait for others who publish it.
@@ -184,7 +184,7 @@ class EventDispatcher:
             raise EventError(f"The event {name!r} cannot be written as JSON: {error}") from error
         event_id = uuid4().hex
         handlers = self._handlers.get(name, ())
-        stored = [handler for handler in handlers if durable and self._durable(handler)]
+        stored = [handler for handler in handlers if durable and self.stores(handler)]
         here = [handler for handler in handlers if handler not in stored]
         if here:
             self._running(name)
@@ -250,7 +250,7 @@ class EventDispatcher:
     def _with_outbox(self, outbox: "Outbox") -> "Durable":
         from interceptors.events.durable import Durable  # noqa: PLC0415 (needs SQLAlchemy)
 
-        side = Durable(self._registry, outbox, self._sessions or outbox._sessions, self._max_running, self._drain)
+        side = Durable(self._registry, outbox, self._sessions or outbox.sessions, self._max_running, self._drain)
         if self._broker is not None:
             from interceptors.events.taskiq import TaskiqCarrier  # noqa: PLC0415 (needs taskiq)
 

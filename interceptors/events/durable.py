@@ -42,7 +42,7 @@ class Durable:
     def add(self, handler: EventHandler) -> None:
         """Run the stored events of a handler, also of one whose events are not stored any more."""
         self._handlers[handler.event, handler.name] = handler
-        self._known[handler.event, handler.name] = handler.attempts or self._outbox._attempts
+        self._known[handler.event, handler.name] = handler.attempts or self._outbox.attempts
 
     def known(self) -> Known:
         """The handlers that there are here, and how often each may start."""
@@ -64,24 +64,24 @@ class Durable:
             await self._add(session, rows, waits=waits)
             call_after_commit(session, self._wake)
             return
-        async with self._outbox._sessions() as own, own.begin():
+        async with self._outbox.sessions() as own, own.begin():
             await self._add(own, rows, waits=waits)
         self._wake()
 
     async def _add(self, session: AsyncSession, rows: Sequence[NewRow], *, waits: bool) -> None:
-        key, store = rows[0].key, self._outbox._store
+        key, store = rows[0].key, self._outbox.store
         if waits and key is not None:
-            await store.lock_key(session, key, self._outbox._lease)
+            await store.lock_key(session, key, self._outbox.lease)
         await store.add(session, rows)
 
     async def check(self) -> None:
         """Raises EventError if there is no table."""
-        if not await self._outbox._store.exists():
+        if not await self._outbox.store.exists():
             raise EventError(
-                f"There is no table {self._outbox._table.fullname!r} in the database: create it with "
+                f"There is no table {self._outbox.table.fullname!r} in the database: create it with "
                 f"`metadata.create_all`, or make a migration, `alembic revision --autogenerate`."
             )
-        if self._outbox._store.has_one_connection():
+        if self._outbox.store.has_one_connection():
             log.warning(
                 "The engine of the outbox has one connection for all sessions, as SQLite in memory has, so handlers "
                 "commit and roll back each other's work: use a file"

@@ -11,7 +11,7 @@ import anyio.to_thread
 from interceptors.context import InvocationContext, InvocationSource
 from interceptors.describing import location, name_of
 from interceptors.entry import Entry
-from interceptors.events.context import EVENT, EventContext, EventValue
+from interceptors.events.context import EVENT, EventContext, EventValue, own_session_of
 from interceptors.events.errors import EventError
 from interceptors.kinds import is_async
 from interceptors.registry import InterceptorRegistry
@@ -114,7 +114,7 @@ async def _call(ctx: InvocationContext, function: Any, args: Iterable[Any], kwar
     try:
         return await function(*args, **kwargs)
     except BaseException:  # whatever it is: an interceptor that tries again starts with a clean session
-        await cast("EventContext", ctx)._own.roll_back()
+        await own_session_of(cast("EventContext", ctx)).roll_back()
         raise
 
 

@@ -60,31 +60,32 @@ class Outbox:
                 f"{attempts=}, {backoff=}, {max_backoff=}, {lease=}, {poll=}: at least one attempt, no negative "
                 f"backoff, and lease and poll above 0 seconds"
             )
-        self._sessions = sessions
-        self._table = _table_of(metadata, table)
-        self._attempts = attempts
+        self.sessions = sessions
+        self.table = _table_of(metadata, table)
+        self.attempts = attempts
+        self.lease = lease
+        self.poll = poll
+        self.store = Store(sessions, self.table)
+        """The statements on the table, for the dispatcher."""
         self._backoff = backoff
         self._max_backoff = max_backoff
-        self._lease = lease
-        self._poll = poll
-        self._store = Store(sessions, self._table)
 
     async def pending(self) -> int:
         """How many deliveries wait or run; the dead ones do not count."""
-        return await self._store.pending()
+        return await self.store.pending()
 
     async def dead(self) -> list[DeadEvent]:
         """What was tried as often as allowed, in the order of publishing."""
         return [
             DeadEvent(row.event_id, row.name, row.handler, row.key, row.attempt, row.error, row.payload)
-            for row in await self._store.dead()
+            for row in await self.store.dead()
         ]
 
     async def revive(self, event_id: str) -> int:
         """Have the dead deliveries of an event tried again, as often as if they were new; gives how many there were."""
-        return await self._store.revive(event_id)
+        return await self.store.revive(event_id)
 
-    def _delay(self, attempt: int) -> float:
+    def delay(self, attempt: int) -> float:
         """How long to wait after an attempt that failed."""
         return min(self._backoff * 2.0 ** min(attempt - 1, 1000), self._max_backoff)
 

@@ -96,7 +96,7 @@ class Relay:
                     self._outage.begins(error)
             else:
                 self._outage.ends()
-            with anyio.move_on_after(self._outbox._poll):
+            with anyio.move_on_after(self._outbox.poll):
                 await self._wake.wait()
         self._stopped.set()
 
@@ -129,7 +129,7 @@ class Relay:
             return 0
         await self._carrier.ready()
         taken_at = anyio.current_time()  # before the lease begins in the database: ours ends first
-        taken = await self._outbox._store.take(known, free, self._outbox._lease, start=self._carrier.starts)
+        taken = await self._outbox.store.take(known, free, self._outbox.lease, start=self._carrier.starts)
         self._is_more = len(taken.rows) + len(taken.died) == free
         for event in taken.died:
             log.error(

@@ -60,14 +60,14 @@ class StoredDeliveries:
         """Renew the leases of what runs, until cancelled."""
         outage = Outage("Renewing the leases of events")
         while True:
-            await anyio.sleep(self._outbox._lease / 3)
+            await anyio.sleep(self._outbox.lease / 3)
             async with self._renewing:
                 leases = [lease for lease in self._leases if not lease.is_settled]
                 if leases:
                     started = anyio.current_time()
                     try:
                         pairs = [(lease.event.id, lease.event.attempt) for lease in leases]
-                        lost = await self._outbox._store.renew(pairs, self._outbox._lease)
+                        lost = await self._outbox.store.renew(pairs, self._outbox.lease)
                     except (Exception, asyncio.CancelledError) as error:
                         if is_cancelled():
                             raise
@@ -95,7 +95,7 @@ class StoredDeliveries:
                 lease.is_settled = True
             session = own.get()
             await session.flush()
-            if not await self._outbox._store.settle(session, event.id, event.attempt):
+            if not await self._outbox.store.settle(session, event.id, event.attempt):
                 raise _TakenOverError
 
         try:
@@ -128,7 +128,7 @@ class StoredDeliveries:
         """There is nothing to close."""
 
     def _end_of(self, taken: float) -> float:
-        return taken + self._outbox._lease * _SHARE
+        return taken + self._outbox.lease * _SHARE
 
     async def _failed(self, event: StoredEvent, error: BaseException, allowed: int) -> None:
         is_last = event.attempt >= allowed
@@ -142,7 +142,7 @@ class StoredDeliveries:
             "; it is dead" if is_last else "",
             exc_info=error,
         )
-        await self._put_back(event, self._outbox._delay(event.attempt), dead=is_last, error=_text(error))
+        await self._put_back(event, self._outbox.delay(event.attempt), dead=is_last, error=_text(error))
 
     async def _cut(self, event: StoredEvent, allowed: int) -> None:
         """Have it start again soon. The last attempt is given back: it was not the handler that failed."""
@@ -152,7 +152,7 @@ class StoredDeliveries:
     async def _put_back(self, event: StoredEvent, delay: float, **values: object) -> None:
         with anyio.move_on_after(_PUTTING_BACK, shield=True):
             try:
-                await self._outbox._store.put_back(event.id, event.attempt, delay, **values)
+                await self._outbox.store.put_back(event.id, event.attempt, delay, **values)
             except Exception:
                 log.exception("The event %s could not be put back: it starts again when its lease ends", event.name)
 

@@ -85,7 +85,7 @@ class TaskiqCarrier:
         """Send a message. If the broker is down the event is due again, and no attempt is lost."""
         try:
             # Some brokers wait until they are connected again. The lease must not end meanwhile.
-            with anyio.fail_after(min(self._outbox._lease / 2, _LONGEST_SENDING)):
+            with anyio.fail_after(min(self._outbox.lease / 2, _LONGEST_SENDING)):
                 await self._task.kiq(event.id, event.attempt)
         except (Exception, asyncio.CancelledError) as error:  # brokers raise what they like
             await self._unsend(event)
@@ -117,7 +117,7 @@ class TaskiqCarrier:
     async def _unsend(self, event: StoredEvent) -> None:
         with anyio.move_on_after(_CLOSING, shield=True):
             try:
-                await self._outbox._store.put_back(event.id, event.attempt - 1, 0.0)
+                await self._outbox.store.put_back(event.id, event.attempt - 1, 0.0)
             except Exception as error:  # noqa: BLE001 (then it is sent again when its lease ends)
                 self._sending.begins(error)
 
@@ -133,7 +133,7 @@ class TaskiqCarrier:
     async def _deliver(self, row: int, attempt: int) -> None:
         taken = anyio.current_time()
         try:
-            event = await self._outbox._store.start(row, attempt, self._known(), self._outbox._lease)
+            event = await self._outbox.store.start(row, attempt, self._known(), self._outbox.lease)
         except Exception as error:  # noqa: BLE001 (the relay sends it again when its lease ends)
             self._starting.begins(error)
             return

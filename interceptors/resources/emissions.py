@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from interceptors.describing import location, name_of
 from interceptors.events import EventContext, EventDispatcher, EventError
+from interceptors.events.context import live_of
 from interceptors.events.handlers import ArgumentMaker, EventHandler, special_arguments
 from interceptors.events.marks import EventOptions
 from interceptors.resources.context import ResourceContext
@@ -82,7 +83,7 @@ def event_handler(
         durable=durable,
         attempts=options.attempts,
     )
-    if dispatcher._durable(handler):
+    if dispatcher.stores(handler):
         for name in _live_names(function, point):
             raise EventError(
                 f"{handler.title} handles {handler.event} durably, and asks for {name!r}, which exists only in this "
@@ -134,7 +135,7 @@ def _getter(
         "handler": lambda ctx: Handler(ctx.payload["handler"]),
         "relation": lambda ctx: ctx.payload["relation"],
     }
-    return getters.get(name, lambda ctx: ctx._live[name])
+    return getters.get(name, lambda ctx: live_of(ctx)[name])
 
 
 # -- emitting ----------------------------------------------------------------------------------------------------------
@@ -146,7 +147,7 @@ class Emission:
 
     def __init__(self, dispatcher: EventDispatcher, handler: EventHandler, point: str, facts: Facts | None) -> None:
         self.handler = handler
-        self.is_stored = point in AFTER_WRITES and dispatcher._durable(handler)
+        self.is_stored = point in AFTER_WRITES and dispatcher.stores(handler)
         self._dispatcher = dispatcher
         self._point = point
         self._facts = facts
@@ -157,11 +158,11 @@ class Emission:
         live = _live(ctx) if self._asks_for_live else {}
         name = self.handler.event
         if self._point not in AFTER_WRITES or not ctx.in_transaction:
-            await self._dispatcher._emit(name, payload, live=live, durable=False)
+            await self._dispatcher.emit(name, payload, live=live, durable=False)
             return
         key = _fitting(f"{ctx.model.__name__}:{ctx._key}")
         # The row is locked: it has just been written, or deleted.
-        await self._dispatcher._emit(name, payload, session=ctx.session, key=key, live=live, waits=False)
+        await self._dispatcher.emit(name, payload, session=ctx.session, key=key, live=live, waits=False)
 
 
 def _fitting(key: str) -> str:

@@ -245,7 +245,7 @@ class Resources:
                 f"Resources(registry, sessions, EventDispatcher(registry))."
             )
         handler = event_handler(declared.function, point, declared.options, description, models, dispatcher)
-        dispatcher._add(handler)
+        dispatcher.add(handler)
         return Emission(dispatcher, handler, point, self._facts)
 
     def _operation(self, place: Place, handler: Handler) -> Operation:

@@ -66,7 +66,7 @@ class Shop:
 
     async def rows(self, outbox: Outbox) -> list[Any]:
         async with self.sessions() as session:
-            return list((await session.execute(select(outbox._table).order_by(outbox._table.c.id))).all())
+            return list((await session.execute(select(outbox.table).order_by(outbox.table.c.id))).all())
 
 
 def make_shop(url: str, prefix: str, **engine_options: Any) -> Shop:

@@ -35,7 +35,7 @@ async def test_an_event_is_handled_after_the_commit_and_its_row_is_gone(shop: Sh
     async with events:
         async with shop.sessions() as session:
             event_id = await events.publish(OrderPaid(order_id=1), session=session)
-            assert await session.scalar(select(events._outbox._table.c.claimed)) is False
+            assert await session.scalar(select(events._outbox.table.c.claimed)) is False
             assert seen == []
             await session.commit()
         await until_done(events._outbox)
@@ -176,7 +176,7 @@ async def test_the_wait_doubles_up_to_a_limit(shop: Shop) -> None:
         (row,) = await shop.rows(outbox)
         waits.append(row.due - datetime.now(UTC).timestamp())
         async with shop.engine.begin() as connection:
-            await connection.execute(update(outbox._table).values(due=row.created))
+            await connection.execute(update(outbox.table).values(due=row.created))
     assert waits == pytest.approx([100, 200, 350], abs=5)
     assert (row.attempts, row.claimed, row.dead, row.error) == (3, False, False, "ValueError: ")
 
@@ -306,7 +306,7 @@ async def test_a_payload_that_no_longer_parses_is_a_failing_attempt(shop: Shop) 
     async def handle(event: Changed) -> None:
         raise AssertionError
 
-    await old._emit("Changed", {"order_id": 1})
+    await old.emit("Changed", {"order_id": 1})
     await new.relay(once=True)
     (dead,) = await new._outbox.dead()
     assert "ValidationError" in (dead.error or "") and "customer" in (dead.error or "")
@@ -453,7 +453,7 @@ async def test_the_table_is_in_the_metadata(shop: Shop) -> None:
     metadata = MetaData()
     outbox = Outbox(shop.sessions, metadata=metadata)
     assert list(metadata.tables) == ["interceptors_outbox"]
-    assert Outbox(shop.sessions, metadata=metadata)._table is outbox._table
+    assert Outbox(shop.sessions, metadata=metadata).table is outbox.table
     Table("mine", metadata, Column("x", Text))
     with pytest.raises(EventError, match="'mine'.*table="):
         Outbox(shop.sessions, metadata=metadata, table="mine")
@@ -495,7 +495,7 @@ async def test_a_relay_survives_an_outage(shop: Shop, caplog: pytest.LogCaptureF
     """One record when it begins and one when it ends; a relay that is to run once raises."""
     events = shop.dispatcher(poll=0.01)
     events.on(OrderPaid)(_nothing)
-    table = events._outbox._table
+    table = events._outbox.table
 
     async with events:
         async with shop.engine.begin() as connection:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 async def set_row(shop: Shop, outbox: Outbox, **values: Any) -> None:
     async with shop.engine.begin() as connection:
-        await connection.execute(update(outbox._table).values(**values))
+        await connection.execute(update(outbox.table).values(**values))
 
 
 async def test_two_relays_never_run_the_same_event_at_once(shop: Shop) -> None:
@@ -116,7 +116,7 @@ async def test_what_a_killed_process_had_runs_again_when_its_lease_ends(shop: Sh
         attempts.append(attempt)
 
     await events.publish(OrderPaid(order_id=1))
-    assert len((await events._outbox._store.take(events._side.known(), 1, 0.7, start=True)).rows) == 1
+    assert len((await events._outbox.store.take(events._side.known(), 1, 0.7, start=True)).rows) == 1
     assert await events.relay(once=True) == 0
     async with events:
         await until_done(events._outbox)
@@ -134,7 +134,7 @@ async def test_a_row_whose_last_start_was_killed_is_dead(shop: Shop, caplog: pyt
 
     for number in (1, 2):
         await events.publish(OrderPaid(order_id=number), key="k")
-    await events._outbox._store.take(events._side.known(), 1, -1.0, start=True)
+    await events._outbox.store.take(events._side.known(), 1, -1.0, start=True)
     async with events:
         await until_done(events._outbox)
     assert seen == [2]
@@ -151,7 +151,7 @@ async def test_a_delivery_whose_row_is_gone_is_rolled_back(shop: Shop, caplog: p
     @events.on(OrderPaid)
     async def handle(event: OrderPaid, session: AsyncSession) -> None:
         if event.order_id == 1:
-            await set_row(shop, events._outbox, attempts=events._outbox._table.c.attempts + 1)
+            await set_row(shop, events._outbox, attempts=events._outbox.table.c.attempts + 1)
         await shop.add_effect(session, event.order_id)
 
     await events.publish(OrderPaid(order_id=1))
@@ -168,7 +168,7 @@ async def test_a_handler_that_lost_its_lease_is_cancelled(
     """By the next renewal if the row is somebody else's, by its deadline if the database cannot be asked."""
     events = shop.dispatcher(lease=0.9, poll=60.0)
     ended: list[type] = []
-    table = events._outbox._table
+    table = events._outbox.table
 
     @events.on(OrderPaid)
     async def handle(event: OrderPaid, session: AsyncSession) -> None:
@@ -197,7 +197,7 @@ async def test_a_handler_that_lost_its_lease_is_cancelled(
 async def test_renewing_works_again_after_an_outage(postgres: Shop, caplog: pytest.LogCaptureFixture) -> None:
     """A renewal that failed is made up for before the lease ends."""
     events = postgres.dispatcher(lease=3.0, poll=60.0)
-    table = events._outbox._table
+    table = events._outbox.table
     renamed = f"{table.name}_away"
 
     async def rename(old: str, new: str) -> None:
@@ -231,7 +231,7 @@ async def until_done_again(outbox: Outbox) -> None:
 async def test_an_attempt_whose_end_cannot_be_stored_starts_again(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
     """The database is away when a handler fails: the lease ends, and it is tried again."""
     events = shop.dispatcher(lease=0.5)
-    table = events._outbox._table
+    table = events._outbox.table
     attempts: list[int] = []
 
     @events.on(OrderPaid)
@@ -384,14 +384,14 @@ async def test_a_lost_race_is_no_outage(tmp_path: Path, caplog: pytest.LogCaptur
         row = StoredEvent(99, "x", "OrderPaid", "h", None, {}, 1, None)
         async with shop.sessions() as session:
             with pytest.raises(LostRaceError):
-                await events._outbox._store._update(session, [row], claimed=True)
+                await events._outbox.store._update(session, [row], claimed=True)
     assert caplog.records == []
 
 
 async def test_leaving_does_not_wait_for_a_database_that_hangs(postgres: Shop) -> None:
     """Neither for what a relay takes nor for a renewal: both are cancelled."""
     events = postgres.dispatcher(drain=0.05, lease=0.3, poll=0.01)
-    table = events._outbox._table
+    table = events._outbox.table
     started = asyncio.Event()
 
     @events.on(OrderPaid)

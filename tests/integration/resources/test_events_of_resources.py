@@ -981,14 +981,14 @@ async def test_the_key_of_a_stored_event(database: Database):
     await seed(database)
     async with stored(database, *only(*Handler)) as site:
         site.event(Post, *AFTER_WRITE.values())(_fails)
-        site.outbox._attempts = 1
+        site.outbox.attempts = 1
         async with site.client() as client:
             created = (await client.post("/users/1/posts", json={"title": "x"})).json()["id"]
             await client.put(f"/posts/{created}", json={"title": "y"})
             await client.patch("/posts/1", json={"title": "z"})
             await client.delete("/posts/2")
             async with database.sessions() as session:
-                keys = list(await session.scalars(select(site.outbox._table.c.key).order_by(site.outbox._table.c.id)))
+                keys = list(await session.scalars(select(site.outbox.table.c.key).order_by(site.outbox.table.c.id)))
     assert keys == ["Post:3", "Post:3", "Post:1", "Post:2"]
 
 
@@ -1009,7 +1009,7 @@ async def test_the_key_does_not_depend_on_what_is_answered(database: Database):
         async with site.client() as client:
             await client.put("/posts/1", json={"title": "y"})
             async with database.sessions() as session:
-                assert await session.scalar(select(site.outbox._table.c.key)) == "Post:1"
+                assert await session.scalar(select(site.outbox.table.c.key)) == "Post:1"
 
 
 async def test_a_stored_event_of_a_retried_write(database: Database):

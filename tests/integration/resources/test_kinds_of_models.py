@@ -203,6 +203,6 @@ async def test_a_stored_event_of_a_row_with_a_long_key(tmp_path: Path):
                 assert (await client.post("/labels", json={"name": name})).status_code == 201
                 assert (await client.delete(f"/labels/{name}")).status_code == 204
         async with database.sessions() as session:
-            keys = list(await session.scalars(select(outbox._table.c.key).order_by(outbox._table.c.id)))
+            keys = list(await session.scalars(select(outbox.table.c.key).order_by(outbox.table.c.id)))
     first, again, second, _ = keys
     assert first == again != second

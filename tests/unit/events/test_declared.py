@@ -261,7 +261,7 @@ def test_options_that_need_more() -> None:
     for options in ({"max_running": 0}, {"drain": -1.0}, {"drain": float("nan")}):
         with pytest.raises(ValueError):
             dispatcher(**options)
-    assert not events._durable(EventHandler("Paid", "h", _nothing, lambda ctx: {}))
+    assert not events.stores(EventHandler("Paid", "h", _nothing, lambda ctx: {}))
 
 
 async def test_a_session_that_nobody_makes() -> None:
@@ -328,7 +328,7 @@ async def test_what_json_cannot_say_is_the_publishers_error() -> None:
         with pytest.raises(EventError, match="'Measured' cannot be written as JSON"):
             await events.publish(Measured(value=float("nan")))
         with pytest.raises(EventError, match="JSON"):
-            await events._emit("Measured", {"value": object()})
+            await events.emit("Measured", {"value": object()})
 
 
 def test_the_mark_only_records() -> None:

@@ -87,7 +87,7 @@ def test_numbers_that_cannot_be(options: dict[str, Any]) -> None:
 def test_the_wait_has_a_limit() -> None:
     """However many attempts there were."""
     outbox = Outbox(lambda: None, metadata=MetaData(), max_backoff=60.0)
-    assert [outbox._delay(attempt) for attempt in (1, 2, 3, 7, 10_000)] == [1, 2, 4, 60, 60]
+    assert [outbox.delay(attempt) for attempt in (1, 2, 3, 7, 10_000)] == [1, 2, 4, 60, 60]
 
 
 def test_errors_are_stored_as_databases_take_them() -> None:

@@ -374,13 +374,13 @@ async def test_live_objects_reach_handlers_of_this_process() -> None:
         seen.append(ctx.request)
         return {"item": ctx.payload["item"], "marker": ctx._live["marker"]}
 
-    events._add(EventHandler("User.on_after_insert", "h", handle, arguments))
+    events.add(EventHandler("User.on_after_insert", "h", handle, arguments))
     assert events._has("User.on_after_insert")
     assert not events._has("User.on_before_insert")
     marker = object()
     async with events:
-        await events._emit("User.on_before_insert", {})
-        await events._emit(
+        await events.emit("User.on_before_insert", {})
+        await events.emit(
             "User.on_after_insert", {"item": {"id": 1}}, live={"marker": marker, "request": "R"}, durable=False
         )
     assert seen == ["R", ({"id": 1}, marker)]
