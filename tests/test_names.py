@@ -37,3 +37,33 @@ def test_a_class_name_has_one_meaning() -> None:
     doubles = {name: places for name, places in found.items() if len(places) > 1 and not is_one_error(places)}
     assert doubles == {}
     assert len(found["InvalidHookError"]) == len(found["UnknownHookError"]) == 2
+
+
+THE_ONE_PLACE = {
+    "plan.py": "a plan makes its contexts, and fills and reads them where a call would be too slow",
+    "proxies.py": "the same, and a proxy's object",
+    "remoting/remote_hooks.py": "the parameters of a plan, which a context shows to nobody else",
+}
+"""The modules that read private names of others, and why. Those of other libraries stand in `undocumented` modules."""
+
+
+def private_names_of_others(path: Path) -> list[str]:
+    """Names with one underscore that a module reads from something that is not its own."""
+    tree = ast.parse(path.read_text())
+    own = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
+    own |= {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+    own |= {ast.unparse(node.target) for node in ast.walk(tree) if isinstance(node, ast.AnnAssign)}
+    own |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    read = [node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr not in own]
+    imported = [alias.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for alias in n.names]
+    return [name for name in (*read, *imported) if name.startswith("_") and not name.startswith("__")]
+
+
+def test_private_names_of_others_stand_in_the_place_that_exists_for_them() -> None:
+    """What a class keeps to itself can be changed by looking at one module."""
+    readers = {
+        str(path.relative_to(ROOT / "interceptors"))
+        for path in (ROOT / "interceptors").rglob("*.py")
+        if path.name != "undocumented.py" and private_names_of_others(path)
+    }
+    assert readers == set(THE_ONE_PLACE)

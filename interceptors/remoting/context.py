@@ -10,7 +10,7 @@ from interceptors.describing import file_and_line
 from interceptors.errors import IgnoredAssignmentWarning
 from interceptors.remoting.methods import RemoteMethod
 
-__all__ = ["RemoteArguments", "RemotingContext"]
+__all__ = ["RemoteArguments", "RemoteCall", "RemotingContext"]
 
 
 @final
@@ -52,19 +52,36 @@ def _checked(name: object) -> str:
 
 
 @final
+class RemoteCall:
+    """What one call has come to, and which hook's turn it is: the hooks' interceptor sets it, their context shows it."""
+
+    __slots__ = ("args", "error", "result", "run")
+
+    def __init__(self) -> None:
+        self.args: RemoteArguments | None = None
+        """None as long as no hook has asked for them."""
+        self.result: Any = None
+        self.error: Exception | None = None
+        self.run: HookRun | None = None
+        """`done` counts for this run."""
+
+    @property
+    def assigned(self) -> Iterable[str]:
+        """The names of the arguments that hooks assigned."""
+        return () if self.args is None else self.args.assigned
+
+
+@final
 class RemotingContext:
     """What a remoting hook gets: one object per call and `RemoteHooks`. Only `args` and `result` can be assigned."""
 
-    __slots__ = ("_args", "_error", "_invocation", "_method", "_result", "_run")
+    __slots__ = ("_call", "_invocation", "_method")
     _ASSIGNABLE: ClassVar = frozenset({"args", "result", *__slots__})
 
-    def __init__(self, invocation: InvocationContext, method: RemoteMethod) -> None:
+    def __init__(self, invocation: InvocationContext, method: RemoteMethod, call: RemoteCall) -> None:
         self._invocation = invocation
         self._method = method
-        self._args: RemoteArguments | None = None
-        self._result: Any = None
-        self._error: Exception | None = None
-        self._run: HookRun | None = None
+        self._call = call
 
     @property
     def invocation(self) -> InvocationContext:
@@ -104,9 +121,9 @@ class RemotingContext:
     @property
     def args(self) -> RemoteArguments:
         """The arguments by name. Assigning a mapping is `ctx.args.update(mapping)`."""
-        if self._args is None:
-            self._args = RemoteArguments(self._invocation)
-        return self._args
+        if self._call.args is None:
+            self._call.args = RemoteArguments(self._invocation)
+        return self._call.args
 
     @args.setter
     def args(self, values: Mapping[str, Any]) -> None:
@@ -115,29 +132,16 @@ class RemotingContext:
     @property
     def result(self) -> Any:
         """What `next()` gave or a hook assigned last; None in before hooks, where only `done()` reads it."""
-        return self._result
+        return self._call.result
 
     @result.setter
     def result(self, value: Any) -> None:
-        self._result = value
+        self._call.result = value
 
     @property
     def error(self) -> Exception | None:
         """In error hooks, what went wrong. It can be changed in place; `next(other)` replaces it."""
-        return self._error
-
-    @property
-    def _assigned(self) -> Iterable[str]:
-        """The names of the arguments that hooks assigned."""
-        return () if self._args is None else self._args.assigned
-
-    def _take_turn(self, run: HookRun) -> None:
-        """From now on `done` counts for this run."""
-        self._run = run
-
-    def _fail(self, error: Exception) -> None:
-        """Set `error`."""
-        self._error = error
+        return self._call.error
 
     async def current_user(self) -> Any:
         """The invocation's current user; stands for LoopBack 3's `ctx.req.accessToken`."""
@@ -145,8 +149,8 @@ class RemotingContext:
 
     def done(self, result: Any = MISSING) -> None:
         """Answer at once, with what `ctx.result` holds if nothing is given: what would come after is skipped."""
-        if self._run is not None:
-            self._run.end(self._result if result is MISSING else result)
+        if self._call.run is not None:
+            self._call.run.end(self._call.result if result is MISSING else result)
 
     if not TYPE_CHECKING:  # for a type checker it would make every assignment right
 
@@ -162,7 +166,7 @@ class RemotingContext:
                 )
 
     def _warn_of_assigned_error(self) -> None:
-        hook = None if self._run is None else self._run.hook
+        hook = None if self._call.run is None else self._call.run.hook
         title = "Somebody" if hook is None else hook.title
         file, line = (file_and_line(hook.function) if hook is not None else None) or ("<unknown>", 0)
         warnings.warn_explicit(

@@ -11,7 +11,7 @@ from interceptors.completion import Hook, HookRun, Signal, check_timeout, make_h
 from interceptors.context import InvocationContext
 from interceptors.describing import check_name
 from interceptors.kinds import Next
-from interceptors.remoting.context import RemotingContext
+from interceptors.remoting.context import RemoteCall, RemotingContext
 from interceptors.remoting.methods import RemoteMethod, method_of
 from interceptors.remoting.patterns import Pattern
 from interceptors.remoting.validation import ArgumentValidator
@@ -119,11 +119,12 @@ class RemoteHooks(_Registration):
         matching = self._matching_of(type(ctx))
         if matching is None or ctx.source is None or ctx.source.type == "proxy":
             return await next()
-        remoting = RemotingContext(ctx, matching.method)
+        call = RemoteCall()
+        remoting = RemotingContext(ctx, matching.method, call)
         try:
-            return await self._call(matching, remoting, next)
+            return await self._call(matching, remoting, call, next)
         except Exception as error:  # noqa: BLE001 (whatever went wrong is for the error hooks to see)
-            return await self._failed(matching, remoting, error)
+            return await self._failed(matching, remoting, call, error)
 
     def find_problems(self, contexts: Iterable[type[InvocationContext]]) -> Iterator[str]:
         """One text for each pattern that matches no method of these contexts; for `interceptors check`."""
@@ -135,22 +136,22 @@ class RemoteHooks(_Registration):
                     f"the pattern {entry.pattern.text!r} matches no remote method"
                 )
 
-    async def _call(self, matching: _Matching, remoting: RemotingContext, next: Next) -> Any:
-        signal = await self._event("before", matching.before, remoting)
+    async def _call(self, matching: _Matching, remoting: RemotingContext, call: RemoteCall, next: Next) -> Any:
+        signal = await self._event("before", matching.before, remoting, call)
         if signal is None:
-            matching.validator.validate(remoting.invocation.args, remoting._assigned)
-            remoting.result = await next()
-            signal = await self._event("after", matching.after, remoting)
+            matching.validator.validate(remoting.invocation.args, call.assigned)
+            call.result = await next()
+            signal = await self._event("after", matching.after, remoting, call)
         if signal is None:
-            return remoting.result
+            return call.result
         if signal.kind == "fail":
             raise signal.value
         return signal.value
 
-    async def _failed(self, matching: _Matching, remoting: RemotingContext, error: Exception) -> Any:
+    async def _failed(self, matching: _Matching, remoting: RemotingContext, call: RemoteCall, error: Exception) -> Any:
         """Run the error hooks; give the answer of one that settles the error, else raise the error that is left."""
-        remoting._fail(error)
-        signal = await self._event("after error", matching.after_error, remoting)
+        call.error = error
+        signal = await self._event("after error", matching.after_error, remoting, call)
         if signal is not None and signal.kind == "end":
             return signal.value
         if signal is not None:
@@ -158,10 +159,12 @@ class RemoteHooks(_Registration):
         mark_status(error)
         raise error
 
-    async def _event(self, when: _When, hooks: list[Hook], remoting: RemotingContext) -> Signal | None:
+    async def _event(
+        self, when: _When, hooks: list[Hook], remoting: RemotingContext, call: RemoteCall
+    ) -> Signal | None:
         def take_turn(run: HookRun) -> tuple[Any, ...]:
-            remoting._take_turn(run)
-            return (remoting, remoting.result, run.next) if run.hook.parameters == 3 else run.arguments(remoting)
+            call.run = run
+            return (remoting, call.result, run.next) if run.hook.parameters == 3 else run.arguments(remoting)
 
         return await run_in_turn(hooks, f"{when} {remoting.method_string}", self._next_timeout, take_turn)
 
@@ -183,7 +186,7 @@ class RemoteHooks(_Registration):
             before=[entry.hook for entry in found if entry.when == "before"],
             after=[entry.hook for entry in found if entry.when == "after"],
             after_error=[entry.hook for entry in found if entry.when == "after error"],
-            validator=ArgumentValidator(context._plan.parameters),
+            validator=ArgumentValidator(context._plan.parameters),  # which a context shows to nobody else
         )
         self._matching[context] = matching if found else None
         return self._matching[context]

@@ -1,9 +1,10 @@
 """What a handler does itself between its hooks. Each action reads the context and leaves what it found there."""
 
-from typing import Any
+from typing import Any, cast
 
 from interceptors.resources import store
-from interceptors.resources.context import ResourceContext
+from interceptors.resources.bodies import Body
+from interceptors.resources.context import ResourceContext, operation_of, work_of
 from interceptors.resources.errors import ApiError
 from interceptors.resources.filters import apply_conditions, page_of
 from interceptors.resources.relations import load_relations
@@ -23,30 +24,31 @@ __all__ = [
 
 async def find_parents(ctx: ResourceContext) -> None:
     """Every row that the path names must exist and belong to the one before it."""
-    for parent in ctx._operation.parents:
+    for parent in operation_of(ctx).parents:
         if (await ctx.session.execute(parent.query(ctx.params))).first() is None:
             raise ApiError("The resource is not found", 404)
 
 
 async def take_body(ctx: ResourceContext) -> None:
     """The accepted and validated fields of the body."""
-    operation = ctx._operation
-    ctx.form_data = await operation.body.read(ctx.request, ctx.item, operation.link_value(ctx.params))
+    operation = operation_of(ctx)
+    body = cast("Body", operation.body)  # the life cycles that have this action are those with a body
+    ctx.form_data = await body.read(ctx.request, ctx.item, operation.link_value(ctx.params))
 
 
 async def insert_row(ctx: ResourceContext) -> None:
     """Write a new row and read it."""
-    description = ctx._operation.description
+    description = operation_of(ctx).description
     instance = store.make(description, ctx.form_data)
     ctx.session.add(instance)
     await ctx.session.flush()
     ctx.item = await store.reload(ctx.session, instance, description)
-    ctx._key = ctx.item[description.key]
+    work_of(ctx).key = ctx.item[description.key]
 
 
 async def find_page(ctx: ResourceContext) -> None:
     """One page of rows, and how many there are."""
-    description, conditions = ctx._operation.description, ctx.conditions
+    description, conditions = operation_of(ctx).description, ctx.conditions
     query = apply_conditions(ctx.query, conditions, description)
     total = await store.count(ctx.session, query, description)
     found = await store.rows(ctx.session, page_of(query, conditions), description)
@@ -72,7 +74,7 @@ def pagination(total: int, page: int, per_page: int, rows: int) -> dict[str, Any
 
 async def find_all(ctx: ResourceContext) -> None:
     """Every row."""
-    description = ctx._operation.description
+    description = operation_of(ctx).description
     found = await store.rows(ctx.session, apply_conditions(ctx.query, ctx.conditions, description), description)
     await load_relations(ctx.session, description, found, ctx.conditions.with_)
     ctx.result = found
@@ -80,7 +82,7 @@ async def find_all(ctx: ResourceContext) -> None:
 
 async def find_one(ctx: ResourceContext) -> None:
     """The row of the key."""
-    operation = ctx._operation
+    operation = operation_of(ctx)
     description = operation.description
     query = apply_conditions(ctx.query, ctx.conditions, description)
     query = query.where(description.key_column == operation.key_value(ctx.params))
@@ -93,23 +95,25 @@ async def find_one(ctx: ResourceContext) -> None:
 
 async def find_by_key(ctx: ResourceContext) -> None:
     """The row that will be changed."""
-    operation = ctx._operation
+    operation = operation_of(ctx)
     found = await store.fetch(ctx.session, ctx.query, operation.description, operation.key_value(ctx.params))
     if found is None:
         raise _missing(ctx)
-    ctx._instance, ctx._key = found, operation.key_value(ctx.params)
+    work_of(ctx).instance, work_of(ctx).key = found, operation.key_value(ctx.params)
     ctx.item = store.as_dict(found, operation.description)
 
 
 async def update_row(ctx: ResourceContext) -> None:
     """Write what was sent, if the row still matches the query; then read it."""
-    description = ctx._operation.description
+    description = operation_of(ctx).description
     if ctx.form_data and await _may_write(ctx):
-        store.assign(description, ctx._instance, ctx.form_data)
+        store.assign(description, work_of(ctx).instance, ctx.form_data)
         await ctx.session.flush()
-        ctx.item = await store.reload(ctx.session, ctx._instance, description)
+        ctx.item = await store.reload(ctx.session, work_of(ctx).instance, description)
         return
-    found = await store.rows(ctx.session, description.select.where(description.key_column == ctx._key), description)
+    found = await store.rows(
+        ctx.session, description.select.where(description.key_column == work_of(ctx).key), description
+    )
     if not found:  # somebody else has deleted it meanwhile
         raise _missing(ctx)
     ctx.item = found[0]
@@ -118,14 +122,14 @@ async def update_row(ctx: ResourceContext) -> None:
 async def delete_row(ctx: ResourceContext) -> None:
     """Delete the row if it still matches the query."""
     if await _may_write(ctx):
-        await ctx.session.delete(ctx._instance)
+        await ctx.session.delete(work_of(ctx).instance)
         await ctx.session.flush()
 
 
 async def _may_write(ctx: ResourceContext) -> bool:
     """A query that nobody has narrowed needs no second look: its row was found by it."""
-    operation = ctx._operation
-    if ctx.query is ctx._first_query:
+    operation = operation_of(ctx)
+    if ctx.query is work_of(ctx).first_query:
         return True
     key = operation.key_value(ctx.params)
     return await store.still_matching(ctx.session, ctx.query, operation.description, key)

@@ -1,33 +1,32 @@
 """The context of a request to a resource: an `InvocationContext` that also knows the row, the query and the session."""
 
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, final
 
 from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from interceptors.arguments import Arguments, ArgumentSpec
+from interceptors.arguments import Arguments
 from interceptors.fastapi.sources import RouteContext
 from interceptors.resources.conditions import Conditions
 from interceptors.resources.names import Handler
+from interceptors.resources.operation import Operation
 
-__all__ = ["Operated", "ResourceContext"]
+__all__ = ["ResourceContext", "Work", "operation_of", "work_of"]
 
 
-class Operated(Protocol):
-    """What a context asks of the operation that it was made for."""
+@final
+class Work:
+    """What the actions of one request share, and hooks do not see."""
 
-    @property
-    def model(self) -> type: ...
-    @property
-    def handler(self) -> Handler: ...
-    @property
-    def relation(self) -> str | None: ...
-    @property
-    def parent_model(self) -> type | None: ...
-    @property
-    def in_transaction(self) -> bool: ...
-    @property
-    def arguments(self) -> ArgumentSpec: ...
+    __slots__ = ("first_query", "instance", "key")
+
+    def __init__(self) -> None:
+        self.first_query: Select[Any] | None = None
+        """`ctx.query` as it was made: as long as it is this one nobody has narrowed it."""
+        self.instance: object = None
+        """The mapped object of the row that is changed."""
+        self.key: object = None
+        """The primary key of the row that is written."""
 
 
 class _Special:
@@ -50,7 +49,7 @@ def _special() -> Any:
 class ResourceContext(RouteContext):
     """One request to a resource. What hooks replace is replaced here: `ctx.query = ctx.query.where(...)`."""
 
-    _operation: ClassVar[Any]
+    _operation: ClassVar[Operation]
 
     session: AsyncSession
     """The request's session. Its transaction is the request's, unless the resource turned that off."""
@@ -69,52 +68,51 @@ class ResourceContext(RouteContext):
     conditions: Conditions = _special()
     """What the query string said; applied to the query after the before hook."""
 
-    _instance: Any
-    """The mapped object of the row that is changed."""
-    _key: Any
-    """The primary key of the row that is written."""
-    _first_query: Any
-    """`query` as it was made: as long as it is this one nobody has narrowed it."""
-
     def __init__(self) -> None:
         self._keywords = {}
+        self._work = Work()
 
     @property
     def args(self) -> Arguments:
         """The special parameters of the handler by name, as far as they are known yet."""
-        return Arguments(self._operated.arguments, self._keywords)
+        return Arguments(self._operation.arguments, self._keywords)
 
     @property
     def model(self) -> type:
         """The mapped class."""
-        return self._operated.model
+        return self._operation.model
 
     @property
     def handler(self) -> Handler:
         """What the request does."""
-        return self._operated.handler
+        return self._operation.handler
 
     @property
     def relation(self) -> str | None:
         """The relationship by which the route is nested; None at the top."""
-        return self._operated.relation
+        return self._operation.relation
 
     @property
     def parent_model(self) -> type | None:
         """The mapped class that the route is nested in; None at the top."""
-        return self._operated.parent_model
+        return self._operation.parent_model
 
     @property
     def in_transaction(self) -> bool:
         """Is everything of the request one transaction? Otherwise each hook and write is committed when it is done."""
-        return self._operated.in_transaction
+        return self._operation.in_transaction
 
     @property
     def database(self) -> AsyncSession:
         """Axe API's name for the session."""
         return self.session
 
-    @property
-    def _operated(self) -> Operated:
-        operation: Operated = self._operation
-        return operation
+
+def operation_of(ctx: ResourceContext) -> Operation:
+    """The operation that a request is one of."""
+    return ctx._operation
+
+
+def work_of(ctx: ResourceContext) -> Work:
+    """What the actions of a request share."""
+    return ctx._work

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from interceptors.resources.column_types import value_type
 from interceptors.resources.description import Description, snake_case
 from interceptors.resources.names import Handler
-from interceptors.resources.operations import Operation
+from interceptors.resources.operation import Operation
 from interceptors.resources.query_parameters import query_parameters
 
 __all__ = ["document", "operation_id"]

@@ -16,7 +16,7 @@ from interceptors.events import EventContext, EventDispatcher, EventError
 from interceptors.events.context import live_of
 from interceptors.events.handlers import ArgumentMaker, EventHandler, special_arguments
 from interceptors.events.marks import EventOptions
-from interceptors.resources.context import ResourceContext
+from interceptors.resources.context import ResourceContext, work_of
 from interceptors.resources.description import Description, snake_case
 from interceptors.resources.errors import HookParameterError
 from interceptors.resources.hooks import read_parameters
@@ -160,7 +160,7 @@ class Emission:
         if self._point not in AFTER_WRITES or not ctx.in_transaction:
             await self._dispatcher.emit(name, payload, live=live, durable=False)
             return
-        key = _fitting(f"{ctx.model.__name__}:{ctx._key}")
+        key = _fitting(f"{ctx.model.__name__}:{work_of(ctx).key}")
         # The row is locked: it has just been written, or deleted.
         await self._dispatcher.emit(name, payload, session=ctx.session, key=key, live=live, waits=False)
 

@@ -22,7 +22,8 @@ from interceptors.kinds import is_async
 from interceptors.registry import InterceptorRegistry
 from interceptors.resources.context import ResourceContext
 from interceptors.resources.errors import ResourceError
-from interceptors.resources.operations import Operation
+from interceptors.resources.life_cycles import prepare
+from interceptors.resources.operation import Operation
 from interceptors.resources.refusals import answer_to
 from interceptors.resources.rendering import render
 from interceptors.target import Target
@@ -45,7 +46,7 @@ def resource_endpoint(
         request, response = _interceptors_request, _interceptors_response
         ctx: Any = entry.context((), {}, request, response)
         try:
-            await operation.prepare(ctx, request)
+            await prepare(operation, ctx, request)
             async with _session(sessions) as session:
                 ctx.session = session
                 result = await entry.run(ctx)
@@ -99,7 +100,7 @@ def _target(operation: Operation) -> Target:
 
 async def _call(ctx: InvocationContext, function: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
     # What the handler asks to be injected; the special parameters among it are for `ctx`.
-    injected = {name: value for name, value in kwargs.items() if name not in ctx._keywords}
+    injected = {name: value for name, value in kwargs.items() if name not in ctx.args}
     return await function(ctx, *args, **injected)
 
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from interceptors.resources.conditions import With
-from interceptors.resources.context import ResourceContext
+from interceptors.resources.context import ResourceContext, operation_of
 from interceptors.resources.description import Description, Row
 from interceptors.resources.names import Handler
 
@@ -28,7 +28,7 @@ def render(ctx: ResourceContext, result: Any) -> Response:
     if ctx.handler is Handler.DELETE:
         return Response(status_code=204)
     fields, with_ = _asked_for(ctx)
-    description = ctx._operation.description
+    description = operation_of(ctx).description
     content = _each_row(ctx, result, lambda row: _serialized(row, description, ctx.request, fields, with_))
     return json_answer(content, 201 if ctx.handler is Handler.INSERT else 200)
 
@@ -36,7 +36,7 @@ def render(ctx: ResourceContext, result: Any) -> Response:
 def concealed(ctx: ResourceContext, value: Any) -> Any:
     """A row, or all rows of a result, without hidden columns: for events."""
     _, with_ = _asked_for(ctx)
-    return _each_row(ctx, value, lambda row: _concealed(row, ctx._operation.description, with_))
+    return _each_row(ctx, value, lambda row: _concealed(row, operation_of(ctx).description, with_))
 
 
 def _asked_for(ctx: ResourceContext) -> tuple[Sequence[str], Sequence[With]]:

@@ -8,6 +8,7 @@ from fastapi import params
 from pydantic import BaseModel
 
 from interceptors.resources.context import ResourceContext
+from interceptors.resources.life_cycles import perform
 from interceptors.resources.names import Handler
 
 __all__ = ["Resource"]
@@ -52,28 +53,28 @@ class Resource:
 
     async def insert(self, ctx: ResourceContext) -> Any:
         """POST: gives the new row."""
-        return await ctx._operation.perform(ctx)
+        return await perform(ctx)
 
     async def paginate(self, ctx: ResourceContext) -> Any:
         """GET of the collection: gives `{"data": [...], "pagination": {...}}`."""
-        return await ctx._operation.perform(ctx)
+        return await perform(ctx)
 
     async def all(self, ctx: ResourceContext) -> Any:
         """GET of `/all`: gives a list of rows."""
-        return await ctx._operation.perform(ctx)
+        return await perform(ctx)
 
     async def show(self, ctx: ResourceContext) -> Any:
         """GET of one row: gives it."""
-        return await ctx._operation.perform(ctx)
+        return await perform(ctx)
 
     async def update(self, ctx: ResourceContext) -> Any:
         """PUT: gives the new row."""
-        return await ctx._operation.perform(ctx)
+        return await perform(ctx)
 
     async def patch(self, ctx: ResourceContext) -> Any:
         """PATCH: gives the new row."""
-        return await ctx._operation.perform(ctx)
+        return await perform(ctx)
 
     async def delete(self, ctx: ResourceContext) -> Any:
         """DELETE: gives the old row; the answer is empty."""
-        return await ctx._operation.perform(ctx)
+        return await perform(ctx)

@@ -23,8 +23,9 @@ from interceptors.resources.emissions import Emission, Facts, check_event, event
 from interceptors.resources.endpoints import ResourceRoute, resource_endpoint
 from interceptors.resources.errors import ResourceError, UnknownModelError, suggest_all
 from interceptors.resources.hooks import ResourceHook, check_function, check_hook, point_of
+from interceptors.resources.life_cycles import arguments_of
 from interceptors.resources.names import Handler
-from interceptors.resources.operations import Operation
+from interceptors.resources.operation import Operation
 from interceptors.resources.options import dependencies_of, describe, handlers_of, tags_of, transaction_of
 from interceptors.resources.resource import Resource
 from interceptors.resources.steps import EmissionsByPoint, compile_steps
@@ -252,7 +253,15 @@ class Resources:
         description = place.description
         in_transaction = transaction_of(description, handler, self._transaction)
         body = Body(description, _VERBS[handler], place.link, place.title) if handler in _WITH_BODY else None
-        operation = Operation(description, handler, place.parents, place.parameter, in_transaction, body)
+        operation = Operation(
+            description,
+            handler,
+            place.parents,
+            place.parameter,
+            in_transaction,
+            body,
+            arguments_of(description, handler),
+        )
         injector = self.registry.registrations.injector
         hooks = {point: ResourceHook(declared.function, injector) for point, declared in self._hooks.of(description)}
         operation.steps = compile_steps(operation, hooks, self._emissions[description])

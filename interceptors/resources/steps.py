@@ -10,8 +10,9 @@ from interceptors.resources import actions
 from interceptors.resources.context import ResourceContext
 from interceptors.resources.emissions import Emission
 from interceptors.resources.hooks import ResourceHook
+from interceptors.resources.life_cycles import LIFE_CYCLES, Action, OperationStep
 from interceptors.resources.names import fallback
-from interceptors.resources.operations import LIFE_CYCLES, Action, Operation, OperationStep
+from interceptors.resources.operation import Operation
 
 __all__ = ["EmissionsByPoint", "HooksByPoint", "compile_steps"]
 

@@ -7,7 +7,7 @@ from typing import Any
 from interceptors.describing import location
 from interceptors.resources.description import Description, Relation, kebab_case, snake_case
 from interceptors.resources.errors import ResourceError, suggest_all
-from interceptors.resources.operations import Parent
+from interceptors.resources.operation import Parent
 from interceptors.resources.options import path_of
 from interceptors.resources.relations import check_relation
 

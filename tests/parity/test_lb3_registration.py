@@ -282,14 +282,15 @@ async def test_they_are_an_interceptor_like_any_other():
 
 
 def test_what_the_package_gives():
-    """Four names; errors and warnings are the library's."""
-    assert remoting.__all__ == ["RemoteHooks", "RemoteMethod", "RemotingContext", "remote_method"]
-    for name in remoting.__all__:
-        assert hasattr(remoting, name)
-    for name in ("InvalidPatternError", "InvalidHookError", "InvalidArgumentError", "HookError", "ForgottenNextError"):
-        assert issubclass(getattr(errors, name), errors.InterceptorError)
-    for name in ("DoubleCompletionWarning", "IgnoredAssignmentWarning"):
-        assert issubclass(getattr(errors, name), errors.InterceptorWarning)
+    """Four names of its own, and the library's errors and warnings that its hooks may meet."""
+    raised = ["ForgottenNextError", "HookError", "InvalidArgumentError", "InvalidHookError", "InvalidPatternError"]
+    warned = ["DoubleCompletionWarning", "IgnoredAssignmentWarning"]
+    own = ["RemoteHooks", "RemoteMethod", "RemotingContext", "remote_method"]
+    assert sorted(remoting.__all__) == sorted([*own, *raised, *warned])
+    for name in raised:
+        assert issubclass(getattr(remoting, name), errors.InterceptorError)
+    for name in warned:
+        assert issubclass(getattr(remoting, name), errors.InterceptorWarning)
 
 
 # -- what a call is called ---------------------------------------------------------------------------------------------

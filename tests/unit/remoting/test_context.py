@@ -10,16 +10,16 @@ from interceptors import InvocationContext
 from interceptors.completion import HookRun, Signal, make_hook
 from interceptors.errors import DoubleCompletionWarning, IgnoredAssignmentWarning
 from interceptors.remoting import RemotingContext, remote_method
-from interceptors.remoting.context import RemoteArguments
+from interceptors.remoting.context import RemoteArguments, RemoteCall
 from interceptors.remoting.methods import method_of
 from tests.unit.helpers import place
 from tests.unit.remoting.support import context, texts, warned
 
 
-def remoting(ctx: InvocationContext | None = None) -> RemotingContext:
+def remoting(ctx: InvocationContext | None = None, call: RemoteCall | None = None) -> RemotingContext:
     """The context that hooks would get in a call."""
     ctx = ctx or context()
-    return RemotingContext(ctx, method_of(type(ctx)))
+    return RemotingContext(ctx, method_of(type(ctx)), call or RemoteCall())
 
 
 def arguments(**values: Any) -> RemoteArguments:
@@ -175,15 +175,14 @@ def test_methods_cannot_be_assigned_either(name: str) -> None:
 
 async def test_assigning_the_error_is_ignored_with_a_warning() -> None:
     """LB3 ignores it silently; the warning names the hook, its line, and the ways that work."""
-    view = remoting()
-    error = ValueError("first")
-    view._fail(error)
+    call = RemoteCall()
+    view = remoting(call=call)
+    error = call.error = ValueError("first")
 
     def hook(ctx: Any) -> None:
         ctx.error = KeyError("other")
 
-    run = HookRun(make_hook(hook, 3), "after error User.find", 1)
-    view._take_turn(run)
+    call.run = run = HookRun(make_hook(hook, 3), "after error User.find", 1)
     with warned() as caught:
         assert await run.complete(view) == Signal("next")
     assert view.error is error
@@ -212,18 +211,18 @@ def test_assigning_the_error_outside_any_hook_is_ignored_too() -> None:
 async def test_done_counts_for_the_hook_whose_turn_it_is() -> None:
     """With what it is given, or else what `ctx.result` holds."""
     for given, ended in [((), "held"), (("given",), "given"), ((None,), None)]:
-        view = remoting()
+        call = RemoteCall()
+        view = remoting(call=call)
         view.result = "held"
-        run = HookRun(make_hook(lambda ctx, given=given: ctx.done(*given), 3), "before User.find", 1)
-        view._take_turn(run)
+        call.run = run = HookRun(make_hook(lambda ctx, given=given: ctx.done(*given), 3), "before User.find", 1)
         assert await run.complete(view) == Signal("end", ended)
 
 
 async def test_done_after_the_turn_is_ignored_with_a_warning() -> None:
     """The last hook that had its turn is named."""
-    view = remoting()
-    run = HookRun(make_hook(lambda ctx: None, 3), "before User.find", 1)
-    view._take_turn(run)
+    call = RemoteCall()
+    view = remoting(call=call)
+    call.run = run = HookRun(make_hook(lambda ctx: None, 3), "before User.find", 1)
     await run.complete(view)
     with warned() as caught:
         view.done()

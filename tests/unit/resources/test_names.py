@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
+from interceptors.resources.life_cycles import LIFE_CYCLES, points_of
 from interceptors.resources.names import COMMON, NAMES, SPECIAL, Handler, fallback
-from interceptors.resources.operations import LIFE_CYCLES, points_of
 
 README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
 

@@ -1,71 +1,22 @@
-"""Operations: what is fixed about one route of a resource, its steps compiled when the router is made."""
+"""Operations: what is fixed about one route of a resource."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from inspect import Parameter
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Select, select
 from starlette.requests import Request
 from starlette.responses import Response
 
 from interceptors.arguments import ArgumentSpec
-from interceptors.resources import actions
 from interceptors.resources.bodies import Body
 from interceptors.resources.conditions import Conditions
-from interceptors.resources.context import ResourceContext
 from interceptors.resources.description import Description
 from interceptors.resources.errors import ApiError
-from interceptors.resources.names import SPECIAL, Handler
+from interceptors.resources.names import Handler
 from interceptors.resources.query_string import parse_conditions
 
-__all__ = ["LIFE_CYCLES", "Operation", "OperationStep", "Parent", "points_of"]
-
-Action: TypeAlias = Callable[[ResourceContext], Awaitable[None]]
-OperationStep: TypeAlias = Callable[[ResourceContext], Awaitable[Response | None]]
-"""What is awaited in its turn; a response ends the request."""
-
-LIFE_CYCLES: dict[Handler, tuple[str | Action, ...]] = {
-    Handler.INSERT: (actions.find_parents, "before_insert", actions.insert_row, "after_insert"),
-    Handler.PAGINATE: (actions.find_parents, "before_paginate", actions.find_page, "after_paginate"),
-    Handler.ALL: (actions.find_parents, "before_all", actions.find_all, "after_all"),
-    Handler.SHOW: (actions.find_parents, "before_show", actions.find_one, "after_show"),
-    Handler.UPDATE: (
-        actions.find_parents,
-        "before_update_query",
-        actions.find_by_key,
-        "after_update_query",
-        actions.take_body,
-        "before_update",
-        actions.update_row,
-        "after_update",
-    ),
-    Handler.PATCH: (
-        actions.find_parents,
-        "before_patch_query",
-        actions.find_by_key,
-        "after_patch_query",
-        actions.take_body,
-        "before_patch",
-        actions.update_row,
-        "after_patch",
-    ),
-    Handler.DELETE: (
-        actions.find_parents,
-        "before_delete_query",
-        actions.find_by_key,
-        "after_delete_query",
-        "before_delete",
-        actions.delete_row,
-        "after_delete",
-    ),
-}
-"""The steps of each handler: names are where a hook runs, and the event of the same name right after it."""
-
-
-def points_of(handler: Handler) -> tuple[str, ...]:
-    """Where the hooks and events of a handler run."""
-    return tuple(step for step in LIFE_CYCLES[handler] if isinstance(step, str))
+__all__ = ["Operation", "Parent"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,13 +48,10 @@ class Operation:
     """The name of the last path parameter."""
     in_transaction: bool
     body: Body | None
-    steps: tuple[OperationStep, ...] = ()
-    arguments: ArgumentSpec = field(init=False)
-
-    def __post_init__(self) -> None:
-        names = dict.fromkeys(name for point in points_of(self.handler) for name in SPECIAL[point])
-        title = f"{self.description.resource.__name__}.{self.handler.method}"
-        self.arguments = ArgumentSpec(title, [Parameter(name, Parameter.KEYWORD_ONLY) for name in names])
+    arguments: ArgumentSpec
+    """The special parameters of its hooks, as `ctx.args` has them."""
+    steps: tuple[Callable[[Any], Awaitable[Response | None]], ...] = ()
+    """What is awaited in its turn, with the context; a response ends the request."""
 
     # -- what contexts ask ---------------------------------------------------------------------------------------------
 
@@ -150,29 +98,8 @@ class Operation:
         """The foreign key that a nested path gives; None at the top."""
         return params[self.parents[-1].parameter] if self.parents else None
 
-    async def prepare(self, ctx: ResourceContext, request: Request) -> None:
-        """What an interceptor finds before `next()`. Raises ApiError and InvalidBody."""
-        ctx.params = self.parse_path(request.path_params)
-        if self.handler is Handler.INSERT:
-            await actions.take_body(ctx)
-            return
-        query = self.description.select
-        if self.parents:
-            query = query.where(self.parents[-1].link == self.link_value(ctx.params))
-        ctx.query = ctx._first_query = query
-        if not self.handler.is_write:
-            ctx.conditions = self.conditions(request)
-
     def conditions(self, request: Request) -> Conditions:
         """What the query string says. Raises ApiError."""
         paging, sorting = self.handler is Handler.PAGINATE, self.handler is not Handler.SHOW
         items = request.query_params.multi_items()
         return parse_conditions(items, self.description, paging=paging, sorting=sorting)
-
-    async def perform(self, ctx: ResourceContext) -> Any:
-        """The handler: hooks, events and actions in their order. Gives the row, the rows, or a hook's response."""
-        for step in self.steps:
-            response = await step(ctx)
-            if response is not None:
-                return response
-        return ctx.item if ctx.result is None else ctx.result
