@@ -54,7 +54,10 @@ def private_names_of_others(path: Path) -> list[str]:
     own |= {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
     own |= {ast.unparse(node.target) for node in ast.walk(tree) if isinstance(node, ast.AnnAssign)}
     own |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    read = [node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr not in own]
+    attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr not in own]
+    read = [
+        node.attr for node in attributes if ast.unparse(node.value) not in ("self", "cls")
+    ]  # what is inherited is own
     imported = [alias.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for alias in n.names]
     return [name for name in (*read, *imported) if name.startswith("_") and not name.startswith("__")]
 
