@@ -1,6 +1,7 @@
 """How messages speak of things: their names, where they are written, and what was perhaps meant."""
 
 import inspect
+import re
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher, get_close_matches
 from functools import partial, partialmethod
@@ -26,9 +27,23 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 def near_miss(name: str, known: Iterable[str]) -> str | None:
     """The known name that `name` is a slip of the pen for, if it is so near that nothing else can have been meant."""
-    found = [each for each in nearest(name, known) if each != name]
-    folded = name.casefold()
-    return next((each for each in found if SequenceMatcher(None, folded, each.casefold()).ratio() >= _SLIP), None)
+    return next((each for each in nearest(name, known) if each != name and _is_slip(name, each)), None)
+
+
+def _is_slip(name: str, known: str) -> bool:
+    """Case and blanks, the plural, two letters in the wrong order, or nearly all letters the same; not another number."""
+    one, other = (text.strip().casefold() for text in (name, known))
+    if re.sub(r"\d+", "#", one) == re.sub(r"\d+", "#", other):
+        return one == other
+    return (
+        _singular(one) == _singular(other)
+        or any(one[:i] + one[i + 1] + one[i] + one[i + 2 :] == other for i in range(len(one) - 1))
+        or SequenceMatcher(None, one, other).ratio() > _SLIP
+    )
+
+
+def _singular(word: str) -> str:
+    return word.removesuffix("ies") + "y" if word.endswith("ies") else word.removesuffix("s")
 
 
 _SLIP = 0.8  # of difflib: the share of the letters that are the same, in the same order

@@ -75,6 +75,11 @@ class Entry:
         """For people: `OrderController.show`."""
         return self.target.title
 
+    @property
+    def source_type(self) -> str | None:
+        """Who starts its invocations."""
+        return None if self._source is None else self._source.type
+
     def __call__(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
         """Run the chain around a call with these arguments, and give its result."""
         return run(self.context(args, kwargs))
@@ -128,8 +133,7 @@ class Entry:
 
     def explain(self) -> Explanation:
         """Every interceptor that is declared for the target: what runs, and why the others do not."""
-        source = self._source
-        return explain(self.registry.registrations, self.target.renewed(), None if source is None else source.type)
+        return explain(self.registry.registrations, self.target.renewed(), self.source_type)
 
     @property
     def context_type(self) -> type[InvocationContext]:

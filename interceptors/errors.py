@@ -30,6 +30,9 @@
     |- DoubleCompletionWarning                  a hook completed twice; the second signal is ignored
     |- IgnoredAssignmentWarning                 a hook assigned what cannot be assigned
     |- NothingDiscoveredWarning                 a package in which nothing is marked
+    |- UnknownSourceWarning                     a source type that is a near miss of one that exists
+    |- UnknownGroupWarning                      a group that is a near miss of one that exists
+    |- UnreachedGlobalWarning                   a global limited to routes that runs around none
     `- UnreachedRouteWarning                    plain routes that a global interceptor misses
 
 Each error is also the builtin that fits, carries its facts as attributes, and ends with what to write instead.
@@ -64,9 +67,12 @@ __all__ = [
     "NothingReplacedError",
     "OutsideInvocationError",
     "TargetNotBuiltError",
+    "UnknownGroupWarning",
     "UnknownHookError",
     "UnknownKeyError",
     "UnknownPackageError",
+    "UnknownSourceWarning",
+    "UnreachedGlobalWarning",
     "UnreachedInterceptorError",
     "UnreachedRouteWarning",
     "UserNotResolvedError",
@@ -278,6 +284,32 @@ class IgnoredAssignmentWarning(InterceptorWarning):
 
 class NothingDiscoveredWarning(InterceptorWarning):
     """`registry.discover` found nothing that is marked with `@global_interceptor`."""
+
+
+class UnknownSourceWarning(InterceptorWarning):
+    """A global interceptor is limited to the source type `name`, which no call has; `meant` is the one that looks alike."""
+
+    def __init__(self, message: str, name: str, meant: str) -> None:
+        super().__init__(message)
+        self.name = name
+        self.meant = meant
+
+
+class UnknownGroupWarning(InterceptorWarning):
+    """The group `name` does not exist, or is not ordered as `meant` is, which looks alike."""
+
+    def __init__(self, message: str, name: str, meant: str) -> None:
+        super().__init__(message)
+        self.name = name
+        self.meant = meant
+
+
+class UnreachedGlobalWarning(InterceptorWarning):
+    """`interceptor` is global and limited to routes, and runs around none of them."""
+
+    def __init__(self, message: str, interceptor: object) -> None:
+        super().__init__(message)
+        self.interceptor = interceptor
 
 
 class UnreachedRouteWarning(InterceptorWarning):

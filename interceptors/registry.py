@@ -1,7 +1,7 @@
 """The registry: what interceptors there are, and invoking methods through their chains."""
 
 import warnings
-from collections.abc import Callable, Coroutine, Generator, Hashable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Generator, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from threading import RLock
@@ -24,6 +24,7 @@ from interceptors.errors import DuplicateKeyError, InvalidTargetError, NothingDi
 from interceptors.injection import Injector
 from interceptors.kinds import InterceptorOrKey, check_interceptor, identity
 from interceptors.ordering import order_groups
+from interceptors.oversights import find_oversights
 from interceptors.proxies import is_proxy, make_proxy
 from interceptors.target import Target
 
@@ -202,13 +203,28 @@ class InterceptorRegistry:
         source_type = source.type if isinstance(source, InvocationSource) else source
         return explain(self.registrations, Target.of(target, method), source_type)
 
-    def validate(self) -> None:
-        """Resolve every key of the global interceptors and check every constructor.
+    def problems(self) -> Iterator[Exception]:
+        """Everything that is wrong with the global interceptors: errors, then warnings, none of them raised.
 
-        Raises UnknownKeyError, InjectionError or InvalidInterceptorError.
+        Errors: keys, constructors. Warnings: a source or a group that is a near miss of one that exists, in a skip of a
+        call that there is, too; a global that is limited to routes and runs around none. For the start of an application.
         """
         for entry in self.registrations.globals:
-            layers_of(self.registrations, entry.interceptor, lambda: "a global interceptor")
+            try:
+                layers_of(self.registrations, entry.interceptor, lambda: "a global interceptor")
+            except Exception as error:  # noqa: BLE001 (a signature or a type of the user's may raise anything)
+                yield error
+        yield from find_oversights(self._globals, self.ordered_groups, self.entries, self._meant)
+
+    def validate(self) -> None:
+        """Resolve every key of the global interceptors and check every constructor; warn of what is surely not meant.
+
+        Raises the first error of `problems()`: UnknownKeyError, InjectionError or InvalidInterceptorError.
+        """
+        for problem in self.problems():
+            if not isinstance(problem, Warning):
+                raise problem
+            warnings.warn(problem, stacklevel=2)
 
     @contextmanager
     def observe(self, observer: Observer) -> Generator[None]:
@@ -318,9 +334,14 @@ class InterceptorRegistry:
         ) == self._meaning(interceptor)
 
     def _meaning(self, interceptor: InterceptorOrKey) -> Hashable:
-        """The identity of what it stands for; a key that is bound nowhere stands for itself."""
+        """What tells what it stands for from others."""
+        meant = self._meant(interceptor)
+        return meant if isinstance(meant, str) else identity(meant)
+
+    def _meant(self, interceptor: InterceptorOrKey) -> Any:
+        """What it stands for; a key that is bound nowhere, for itself."""
         try:
-            return identity(self.resolve(interceptor, lambda: ""))
+            return self.resolve(interceptor, lambda: "")
         except UnknownKeyError as error:
             return error.key
 

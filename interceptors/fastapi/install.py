@@ -124,7 +124,7 @@ def check_routes(app: FastAPI, registry: InterceptorRegistry) -> None:
 
 def find_problems(app: FastAPI, registry: InterceptorRegistry) -> Iterator[Exception]:
     """Everything that is wrong with the chains and routes of an application; a warning comes last."""
-    yield from _problems_of(registry.validate)
+    yield from (problem for problem in registry.problems() if not isinstance(problem, Warning))
     missed: list[str] = []
     for route in all_routes(app.routes):
         yield from _problems_of_route(route)
@@ -140,6 +140,7 @@ def find_problems(app: FastAPI, registry: InterceptorRegistry) -> Iterator[Excep
             f"{'; '.join(missed)}. Make the router with `route_class=intercepted_route(registry)`, or say that it is on "
             f"purpose with `@skip_interceptors()` on the function."
         )
+    yield from (problem for problem in registry.problems() if isinstance(problem, Warning))
 
 
 def _problems_of_route(route: Any) -> Iterator[Exception]:

@@ -23,7 +23,10 @@ from interceptors import (
     InvalidInterceptorError,
     InvalidTargetError,
     InvocationContext,
+    UnknownGroupWarning,
     UnknownKeyError,
+    UnknownSourceWarning,
+    UnreachedGlobalWarning,
     UnreachedInterceptorError,
     UnreachedRouteWarning,
     global_interceptor,
@@ -911,3 +914,27 @@ def test_layers_of_a_started_application_run():
     with TestClient(app_with(C)) as client:
         assert client.get("/x").json() == "d"
     assert log == ["ic-pre", "ic-post"]
+
+
+# -- what is surely not meant ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["source", "group", "skip", "unreached"])
+def test_a_near_miss_is_told_when_the_application_starts(kind: str):
+    """Also what concerns the methods of controllers; the application runs, as it may be meant."""
+    app, registry = FastAPI(), InterceptorRegistry(ordered_groups=["auth"])
+
+    @controller()
+    class Shown:
+        @get("/")
+        @skip_interceptors(group="auht" if kind == "skip" else "auth")
+        async def show(self) -> str:
+            return "shown"
+
+    install(app, registry, [Shown])
+    source = {"source": "events", "unreached": "route"}.get(kind)
+    registry.add_global(passing, source=source, group="Auth" if kind == "group" else "auth")
+    warning = {"source": UnknownSourceWarning, "unreached": UnreachedGlobalWarning}.get(kind, UnknownGroupWarning)
+    with pytest.warns(warning) as caught, TestClient(app) as client:
+        assert client.get("/").json() == "shown"
+    assert len(caught) == 1

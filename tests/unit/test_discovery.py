@@ -4,7 +4,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from importlib import import_module
+from importlib import import_module, invalidate_caches
 from itertools import count
 from pathlib import Path
 from textwrap import dedent
@@ -52,6 +52,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
             file = tmp_path / path.replace("PACKAGE", name)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(HEADER + dedent(text).replace("PACKAGE", name))
+        invalidate_caches()  # of the folder's content, which may be younger than the clock's tick
         return name
 
     yield write

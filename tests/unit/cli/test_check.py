@@ -51,6 +51,34 @@ def test_nothing_to_complain_of(project: Path) -> None:
     assert run_process(project, "check", "main:app") == Result(0, "1 routes, 0 problems\n", "")
 
 
+def test_near_misses_and_globals_that_never_run_are_problems(project: Path) -> None:
+    """As at the start; a source of one's own is none."""
+    text = """
+        @skip_interceptors(Layer, group="auht")
+        @app.get("/")
+        async def root() -> None: ...
+
+        class Other(Layer): ...
+        class Third(Layer): ...
+
+        registry.add_global(Layer, source="route", group="auth")
+        registry.add_global(Other, source="Route")
+        registry.add_global(Third, source=("job", "nightly"), before="Auth")
+    """
+    write(project, program(text))
+    result = run_process(project, "check", "main:app")
+
+    assert result.code == 1
+    for words in (
+        "UnknownSourceWarning: The global interceptor Other",
+        "UnknownGroupWarning: The global interceptor Third",
+        "UnknownGroupWarning: @skip_interceptors(group='auht') on root",
+        "UnreachedGlobalWarning: The global interceptor Layer",
+        "1 routes, 4 problems",
+    ):
+        assert words in result.out
+
+
 def test_all_problems_at_once(project: Path) -> None:
     """A line for each, on stdout; the same problem of many routes once; exit code 1."""
     text = """
