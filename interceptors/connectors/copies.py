@@ -1,30 +1,42 @@
 """Copies of what a caller gave: a hook edits its own."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias, TypeGuard, TypeVar, cast
 
-__all__ = ["own", "own_items"]
+__all__ = ["is_dict", "is_list", "own", "own_items"]
 
-_KINDS = frozenset((dict, list, tuple))
-_type: Callable[[Any], Any] = type  # an Any that these are asked about stays one to a type checker
-_is: Callable[[Any, Any], bool] = isinstance
+T = TypeVar("T")
+
+Others: TypeAlias = Callable[[Any], object]
+"""Copies what is neither a dict, nor a list, nor a tuple itself."""
 
 
-def own(value: Any, others: Callable[[Any], Any]) -> Any:
+def own(value: T, others: Others) -> T:
     """A copy of dicts, lists and tuples, all the way down; `others` copies what is none of them, also a subclass."""
-    kind = _type(value)
-    if kind not in _KINDS:
-        return others(value)
-    if kind is dict:
-        mine = value.copy()
-        for key, each in mine.items():
-            mine[key] = own(each, others)
-        return mine
-    return kind([own(each, others) for each in value])
+    copy = _COPIES.get(type(value))
+    return cast("T", others(value) if copy is None else copy(value, others))
 
 
-def own_items(mine: Any, others: Callable[[Any], Any]) -> Any:
+_COPIES: dict[type, Callable[[Any, Others], object]] = {
+    dict: lambda value, others: {key: own(each, others) for key, each in value.items()},
+    list: lambda value, others: [own(each, others) for each in value],
+    tuple: lambda value, others: tuple([own(each, others) for each in value]),
+}
+
+
+def is_dict(value: object) -> TypeGuard[dict[object, object]]:
+    """Is it a dict, or of a subclass?"""
+    return isinstance(value, dict)
+
+
+def is_list(value: object) -> TypeGuard[list[object]]:
+    """Is it a list, or of a subclass?"""
+    return isinstance(value, list)
+
+
+def own_items(mine: T, others: Others) -> T:
     """The copy of a dict or a list, of a subclass too, with copies of what it holds."""
-    for key in list(mine) if _is(mine, dict) else range(len(mine)):
-        mine[key] = own(mine[key], others)
+    items = cast("dict[object, object]", mine)  # or a list: its keys are places
+    for key in list(items) if is_dict(items) else range(len(items)):
+        items[key] = own(items[key], others)
     return mine

@@ -7,16 +7,21 @@ hooked subclasses of PyMongo's.
 import inspect
 from collections.abc import Callable
 from functools import cache, wraps
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.asynchronous.cursor import AsyncCursor, AsyncRawBatchCursor
 from pymongo.asynchronous.database import AsyncDatabase
 
 from interceptors.connectors.mongo.call import Call
-from interceptors.connectors.mongo.cursors import HookedCursor, HookedRawBatchCursor, as_cursor
-from interceptors.connectors.mongo.hooked import Hooked, MongoTarget, connector_of, method_of
+from interceptors.connectors.mongo.cursors import (
+    FindCursor,
+    HookedCursor,
+    HookedRawBatchCursor,
+    RawBatchCursor,
+    as_cursor,
+)
+from interceptors.connectors.mongo.hooked import Collection, Hooked, MongoTarget, connector_of, method_of
 from interceptors.connectors.mongo.methods import SPECS, WITH_CURSOR, with_filter
 from interceptors.connectors.mongo.undocumented import CALLS
 
@@ -24,16 +29,20 @@ __all__ = ["HookedClient", "HookedCollection", "HookedDatabase", "hook"]
 
 T = TypeVar("T")
 
+Database: TypeAlias = AsyncDatabase[Any]
 
-@cache
-def _subclass(hooked: type[Any], kind: type[Any]) -> type[Any]:
+
+def _make_subclass(hooked: type, kind: type) -> type:
     return type(kind.__name__, (hooked, kind), {"__module__": kind.__module__, "__doc__": kind.__doc__})
 
 
-def hook(hooked: type[T], plain: Any) -> T:
+_subclass: Callable[[type, type], type] = cache(_make_subclass)
+
+
+def hook(hooked: type[T], plain: object) -> T:
     """Make an object of PyMongo's, or of a subclass, a hooked one of its own kind."""
     if not isinstance(plain, hooked):
-        plain.__class__ = _subclass(cast("Any", hooked), cast("Any", type(plain)))
+        plain.__class__ = _subclass(cast("type", hooked), type(plain))
     return cast("T", plain)
 
 
@@ -51,17 +60,18 @@ class HookedCollection(Hooked, AsyncCollection[Any]):
     def __getitem__(self, name: str) -> "HookedCollection":
         return hook(HookedCollection, super().__getitem__(name))
 
-    def with_options(self, *args: Any, **kwargs: Any) -> Any:
-        plain = super().with_options(*args, **kwargs)
+    def with_options(self, *args: object, **kwargs: object) -> Collection:
+        plain: Collection = method_of(self, "with_options")(*args, **kwargs)
         return plain if _is_for_gridfs() else hook(HookedCollection, plain)
 
-    def find(self, *args: Any, **kwargs: Any) -> AsyncCursor[Any]:
+    def find(self, *args: object, **kwargs: object) -> FindCursor:
         if connector_of(self).is_executing:  # a hook's own, also when it is read later
-            return super().find(*args, **kwargs)
+            plain: FindCursor = method_of(self, "find")(*args, **kwargs)
+            return plain
         return HookedCursor(self, *args, **kwargs)
 
-    def find_raw_batches(self, *args: Any, **kwargs: Any) -> AsyncRawBatchCursor[Any]:
-        plain = super().find_raw_batches(*args, **kwargs)
+    def find_raw_batches(self, *args: object, **kwargs: object) -> RawBatchCursor:
+        plain: RawBatchCursor = method_of(self, "find_raw_batches")(*args, **kwargs)
         if connector_of(self).is_executing:
             return plain
         return HookedRawBatchCursor(self, *args, **kwargs)
@@ -73,36 +83,37 @@ class HookedDatabase(Hooked, AsyncDatabase[Any]):
     def __getitem__(self, name: str) -> HookedCollection:
         return hook(HookedCollection, super().__getitem__(name))
 
-    def get_collection(self, *args: Any, **kwargs: Any) -> Any:
-        return hook(HookedCollection, super().get_collection(*args, **kwargs))
+    def get_collection(self, *args: object, **kwargs: object) -> HookedCollection:
+        return hook(HookedCollection, method_of(self, "get_collection")(*args, **kwargs))
 
-    async def create_collection(self, *args: Any, **kwargs: Any) -> Any:
-        return hook(HookedCollection, await super().create_collection(*args, **kwargs))
+    async def create_collection(self, *args: object, **kwargs: object) -> HookedCollection:
+        return hook(HookedCollection, await method_of(self, "create_collection")(*args, **kwargs))
 
-    def with_options(self, *args: Any, **kwargs: Any) -> Any:
-        plain = super().with_options(*args, **kwargs)
+    def with_options(self, *args: object, **kwargs: object) -> Database:
+        plain: Database = method_of(self, "with_options")(*args, **kwargs)
         return plain if _is_for_gridfs() else hook(HookedDatabase, plain)
 
 
-class HookedClient(AsyncMongoClient[Any]):
+class HookedClient(Hooked, AsyncMongoClient[Any]):
     """A client whose databases are hooked. Its own commands are not, although they go through a database."""
 
     def __getitem__(self, name: str) -> HookedDatabase:
         return hook(HookedDatabase, super().__getitem__(name))
 
-    def get_database(self, *args: Any, **kwargs: Any) -> Any:
-        return hook(HookedDatabase, super().get_database(*args, **kwargs))
+    def get_database(self, *args: object, **kwargs: object) -> HookedDatabase:
+        return hook(HookedDatabase, method_of(self, "get_database")(*args, **kwargs))
 
-    def get_default_database(self, *args: Any, **kwargs: Any) -> Any:
-        return hook(HookedDatabase, super().get_default_database(*args, **kwargs))
+    def get_default_database(self, *args: object, **kwargs: object) -> HookedDatabase:
+        return hook(HookedDatabase, method_of(self, "get_default_database")(*args, **kwargs))
 
-    async def drop_database(self, *args: Any, **kwargs: Any) -> None:
+    async def drop_database(self, *args: object, **kwargs: object) -> None:
         with connector_of(self).unhooked():
-            await super().drop_database(*args, **kwargs)
+            await method_of(self, "drop_database")(*args, **kwargs)
 
-    async def server_info(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    async def server_info(self, *args: object, **kwargs: object) -> dict[str, Any]:
         with connector_of(self).unhooked():
-            return await super().server_info(*args, **kwargs)
+            info: dict[str, Any] = await method_of(self, "server_info")(*args, **kwargs)
+            return info
 
 
 def _hooked(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -110,7 +121,7 @@ def _hooked(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     spec = SPECS[name]
 
     @wraps(function)
-    async def call(self: MongoTarget, *args: Any, **kwargs: Any) -> Any:
+    async def call(self: MongoTarget, *args: object, **kwargs: object) -> object:
         connector = connector_of(self)
         if not connector.is_hooked:
             if name != "find_one":
@@ -126,4 +137,4 @@ def _hooked(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 for _name, _function in CALLS.items():
     setattr(HookedCollection, _name, _hooked(_name, _function))
-HookedDatabase.command = _hooked("command", cast("Any", AsyncDatabase).command)  # type: ignore[method-assign]
+HookedDatabase.command = _hooked("command", AsyncDatabase.command)  # type: ignore[method-assign]

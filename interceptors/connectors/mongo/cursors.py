@@ -7,46 +7,56 @@ operation opens then, and the caller reads what they leave.
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from functools import wraps
-from typing import Any, cast, final
+from typing import Any, TypeAlias, TypeGuard, cast, final
 
 from bson.code import Code
 from pymongo import ASCENDING
-from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.command_cursor import AsyncCommandCursor
 from pymongo.asynchronous.cursor import AsyncCursor, AsyncRawBatchCursor
 from pymongo.errors import InvalidOperation
 
 from interceptors.connectors.mongo.call import Call, Cursor, replay
 from interceptors.connectors.mongo.copies import own_arguments
-from interceptors.connectors.mongo.hooked import connector_of, method_of
+from interceptors.connectors.mongo.hooked import Collection, connector_of, method_of
 from interceptors.connectors.mongo.methods import SPECS, given_in, with_filter
 from interceptors.connectors.mongo.undocumented import make_empty
 
-__all__ = ["HookedCursor", "HookedRawBatchCursor", "as_cursor"]
+__all__ = ["FindCursor", "HookedCursor", "HookedRawBatchCursor", "RawBatchCursor", "as_cursor"]
 
-_is: Callable[[Any, Any], bool] = isinstance  # an Any that it is asked about stays one to a type checker
+FindCursor: TypeAlias = AsyncCursor[Any]
+RawBatchCursor: TypeAlias = AsyncRawBatchCursor[Any]
+Bounds: TypeAlias = Iterable[tuple[str, object]]
+Documents: TypeAlias = AsyncIterable[object] | Iterable[object]
 
 
-def as_cursor(call: Call, value: Any) -> Cursor:
+def as_cursor(call: Call, value: object) -> Cursor:
     """What stands for a cursor: one, or a list or an (async) iterable of documents."""
-    if _is(value, (AsyncCursor, AsyncCommandCursor)) and not _is(value, HookedCursor):
-        return cast("Cursor", value)
-    if _is(value, (Mapping, str, bytes)) or not _is(value, (Iterable, AsyncIterable)):
+    if _is_cursor(value) and not isinstance(value, HookedCursor):
+        return value
+    if not _is_documents(value):
         raise TypeError(
             f"The result of {call.command} is a cursor, or a list or an (async) iterable of documents, "
             f"not {type(value).__name__}: {value!r:.80}"
         )
-    return DocumentCursor(cast("AsyncCollection[Any]", call.target), value)
+    return DocumentCursor(cast("Collection", call.target), value)
+
+
+def _is_cursor(value: object) -> TypeGuard[Cursor]:
+    return isinstance(value, (AsyncCursor, AsyncCommandCursor))
+
+
+def _is_documents(value: object) -> TypeGuard[Documents]:
+    return isinstance(value, (Iterable, AsyncIterable)) and not isinstance(value, (Mapping, str, bytes))
 
 
 @final
 class DocumentCursor(AsyncCommandCursor[Any]):
     """A cursor over documents that a hook gave."""
 
-    def __init__(self, collection: AsyncCollection[Any], documents: AsyncIterable[Any] | Iterable[Any]) -> None:
+    def __init__(self, collection: Collection, documents: Documents) -> None:
         make_empty(self, collection)
         self._connector = connector_of(collection)
-        self._documents: AsyncIterator[Any] | None = (
+        self._documents: AsyncIterator[object] | None = (
             aiter(documents) if isinstance(documents, AsyncIterable) else _each(list(documents))
         )
 
@@ -54,7 +64,7 @@ class DocumentCursor(AsyncCommandCursor[Any]):
     def alive(self) -> bool:
         return self._documents is not None
 
-    async def next(self) -> Any:
+    async def next(self) -> object:
         if self._documents is None:
             raise StopAsyncIteration
         try:
@@ -64,13 +74,13 @@ class DocumentCursor(AsyncCommandCursor[Any]):
             self._documents = None
             raise
 
-    async def try_next(self) -> Any:
+    async def try_next(self) -> object:
         return await anext(self, None)
 
     async def to_list(self, length: int | None = None) -> list[Any]:
         if length is not None and length < 1:
             raise ValueError("to_list() length must be greater than 0")
-        documents: list[Any] = []
+        documents: list[object] = []
         async for document in self:
             documents.append(document)
             if len(documents) == length:
@@ -86,7 +96,7 @@ class DocumentCursor(AsyncCommandCursor[Any]):
                 await closed
 
 
-async def _each(documents: list[Any]) -> AsyncIterator[Any]:
+async def _each(documents: list[object]) -> AsyncIterator[object]:
     for document in documents:
         yield document
 
@@ -99,7 +109,7 @@ class HookedCursor(AsyncCursor[Any]):
 
     _interceptors_command = "find"
 
-    def __init__(self, collection: AsyncCollection[Any], *args: Any, **kwargs: Any) -> None:
+    def __init__(self, collection: Collection, *args: Any, **kwargs: Any) -> None:
         super().__init__(collection, *args, **kwargs)
         self._interceptors_arguments = with_filter("find", SPECS["find"].bind(args, kwargs))
         self._interceptors_call = Call(collection, self._interceptors_command)
@@ -107,16 +117,16 @@ class HookedCursor(AsyncCursor[Any]):
 
     # -- what it is told: the loop below adds the rest -----------------------------------------------------------------
 
-    def sort(self, key_or_list: Any, direction: Any = None) -> "HookedCursor":
+    def sort(self, key_or_list: object, direction: int | str | None = None) -> "HookedCursor":
         self._record("sort", key_or_list, direction)
         if isinstance(key_or_list, str):
-            keys: Any = [(key_or_list, ASCENDING if direction is None else direction)]
+            keys: object = [(key_or_list, ASCENDING if direction is None else direction)]
         else:
             keys = key_or_list
         self._interceptors_arguments["sort"] = keys
         return self
 
-    def where(self, code: Any) -> "HookedCursor":
+    def where(self, code: str | Code) -> "HookedCursor":
         self._record("where", code)
         arguments = self._interceptors_arguments
         where = {"$where": code if isinstance(code, Code) else Code(code)}
@@ -138,14 +148,14 @@ class HookedCursor(AsyncCursor[Any]):
         self._interceptors_call.recorded.append(("remove_option", mask))
         return self
 
-    def _record(self, name: str, *args: Any, **kwargs: Any) -> Any:
+    def _record(self, name: str, *args: object, **kwargs: object) -> Any:
         if self._interceptors_source is not None:
             raise InvalidOperation("cannot set options after executing query")
         return getattr(super(), name)(*args, **kwargs)
 
     # -- fetching ------------------------------------------------------------------------------------------------------
 
-    async def next(self) -> Any:
+    async def next(self) -> object:
         source = self._interceptors_source or await self._interceptors_open()
         return await source.next()
 
@@ -166,7 +176,7 @@ class HookedCursor(AsyncCursor[Any]):
         self._interceptors_source = None
         return self
 
-    async def explain(self) -> Any:
+    async def explain(self) -> object:
         call = self._interceptors_call
         plain = method_of(call.target, call.command)(**given_in(self._interceptors_arguments))
         await replay(plain, call.recorded)
@@ -213,16 +223,16 @@ class HookedCursor(AsyncCursor[Any]):
     def __copy__(self) -> "HookedCursor":
         return self.clone()
 
-    def __deepcopy__(self, memo: Any) -> "HookedCursor":
+    def __deepcopy__(self, memo: object) -> "HookedCursor":
         return self.clone()
 
 
 def _recorder(name: str) -> Callable[..., Any]:
     @wraps(getattr(AsyncCursor, name))
-    def record(self: HookedCursor, *args: Any, **kwargs: Any) -> HookedCursor:
+    def record(self: HookedCursor, *args: object, **kwargs: object) -> HookedCursor:
         self._record(name, *args, **kwargs)
         (value,) = (*args, *kwargs.values())
-        self._interceptors_arguments[name] = dict(value) if name in ("max", "min") else value
+        self._interceptors_arguments[name] = dict(cast("Bounds", value)) if name in ("max", "min") else value
         return self
 
     return record

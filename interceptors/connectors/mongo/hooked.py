@@ -10,10 +10,22 @@ from pymongo.asynchronous.database import AsyncDatabase
 from interceptors.connectors.connector import Connector
 from interceptors.connectors.mongo.request import MongoRequest
 
-__all__ = ["AnyConnector", "Hooked", "MongoTarget", "connector_of", "is_hooked", "method_of", "set_connector"]
+__all__ = [
+    "Client",
+    "Collection",
+    "Hooked",
+    "MongoHooks",
+    "MongoTarget",
+    "connector_of",
+    "is_hooked",
+    "method_of",
+    "set_connector",
+]
 
-AnyConnector: TypeAlias = Connector[MongoRequest, Any]
-MongoTarget: TypeAlias = AsyncDatabase[Any] | AsyncCollection[Any]
+MongoHooks: TypeAlias = Connector[MongoRequest, Any]
+Client: TypeAlias = AsyncMongoClient[Any]
+Collection: TypeAlias = AsyncCollection[Any]
+MongoTarget: TypeAlias = AsyncDatabase[Any] | Collection
 
 _CONNECTOR = "_interceptors_connector"
 """An attribute of ours on a client. Without the underscore PyMongo would take it for the name of a database."""
@@ -23,25 +35,25 @@ class Hooked:
     """Stands in front of PyMongo's class, or of somebody's subclass, in the bases of what is hooked."""
 
 
-def method_of(target: MongoTarget, name: str) -> Callable[..., Any]:
+def method_of(target: MongoTarget | Client, name: str) -> Callable[..., Any]:
     """The method without hooks: PyMongo's, or that of somebody's subclass."""
     method: Callable[..., Any] = getattr(super(Hooked, cast("Any", target)), name)
     return method
 
 
-def connector_of(hooked: MongoTarget | AsyncMongoClient[Any]) -> AnyConnector:
+def connector_of(hooked: MongoTarget | Client) -> MongoHooks:
     """The connector of a hooked client, and of what was taken from it."""
     database = hooked.database if isinstance(hooked, AsyncCollection) else hooked
     client = database.client if isinstance(database, AsyncDatabase) else database
-    connector: AnyConnector = vars(client)[_CONNECTOR]
+    connector: MongoHooks = vars(client)[_CONNECTOR]
     return connector
 
 
-def set_connector(client: AsyncMongoClient[Any], connector: AnyConnector) -> None:
+def set_connector(client: Client, connector: MongoHooks) -> None:
     """Whatever is taken from the client is hooked by this connector."""
     setattr(client, _CONNECTOR, connector)
 
 
-def is_hooked(client: AsyncMongoClient[Any]) -> bool:
+def is_hooked(client: Client) -> bool:
     """Has it a connector?"""
     return _CONNECTOR in vars(client)

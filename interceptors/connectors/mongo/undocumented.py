@@ -4,7 +4,7 @@ Tried with PyMongo 4.16 to 4.20, and `pyproject.toml` allows no later minor vers
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from copy import copy
 from inspect import Parameter
 from typing import Any
@@ -86,11 +86,11 @@ async def fetch_first_batch(cursor: AsyncCursor[Any]) -> None:
     await _refresh(cursor)
 
 
-def check_ways(client: AsyncMongoClient[Any], hooked: type[Any]) -> None:
+def check_ways(client: AsyncMongoClient[Any], hooked: type) -> None:
     """Raises IncompatibleLibraryError if what is taken by a mere attribute is not what is taken by `[...]`: it would be
     a database or a collection that is not hooked. Asks no server."""
     database = client.interceptors_probe
-    ways: dict[str, Any] = {"AsyncMongoClient": database}
+    ways: dict[str, object] = {"AsyncMongoClient": database}
     ways["AsyncDatabase"] = database.interceptors_probe
     ways["AsyncCollection"] = client["interceptors_probe"]["probe"].interceptors_probe
     for owner, taken in ways.items():
@@ -120,7 +120,7 @@ def _held_names(operation: object) -> Iterator[str]:
         yield from vars(base).get("__slots__", ())
 
 
-def copied_operation(operation: Any, own: Callable[[Any], Any]) -> Any:
+def copied_operation(operation: object, own: Callable[[object], object]) -> object:
     """A copy of an operation of a `bulk_write`, and by `own` of what it holds."""
     mine = copy(operation)
     for name in _held_names(operation):
@@ -128,8 +128,8 @@ def copied_operation(operation: Any, own: Callable[[Any], Any]) -> Any:
     return mine
 
 
-_given: Mapping[str, Any] = {"$set": {}}
-_operations: list[Any] = [DeleteMany(_given), DeleteOne(_given), ReplaceOne(_given, {})]
+_given: dict[str, object] = {"$set": {}}
+_operations: list[object] = [DeleteMany(_given), DeleteOne(_given), ReplaceOne(_given, {})]
 _operations += [UpdateMany(_given, {}), UpdateOne(_given, {})]
 for _each in _operations:
     _held = [getattr(_each, name, None) for name in _held_names(_each)]

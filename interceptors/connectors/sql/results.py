@@ -1,11 +1,11 @@
 """What a SQL statement and its result look like to a hook, and what stands for a result."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, cast, final
 
-__all__ = ["Kind", "SQLRequest", "SQLResult", "as_result", "kind_of", "own", "taken_over"]
+__all__ = ["Kind", "SQLRequest", "SQLResult", "as_result", "kind_of", "taken_over"]
 
 Kind: TypeAlias = Literal["select", "insert", "update", "delete", "other"]
 
@@ -133,16 +133,3 @@ def kind_of(sql: str) -> Kind:
         elif depth == 0 and word in _KINDS:
             return _KINDS[word]
     return "other"
-
-
-def own(value: Any) -> Any:
-    """A copy of lists, dicts and tuples, also of those inside them: what a hook edits is its own."""
-    copy = _COPIES.get(value.__class__)
-    return value if copy is None else copy(value)
-
-
-_COPIES: dict[type, Callable[[Any], Any]] = {
-    list: lambda value: [own(each) for each in value],
-    tuple: lambda value: tuple([own(each) for each in value]),
-    dict: lambda value: {key: own(each) for key, each in value.items()},
-}

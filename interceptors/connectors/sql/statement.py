@@ -8,14 +8,15 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, TypeAlias, cast, final
+from typing import Any, TypeAlias, final
 
 from sqlalchemy import Insert
 from sqlalchemy.engine.interfaces import ExecuteStyle
 from sqlalchemy.exc import InvalidRequestError
 
+from interceptors.connectors.copies import own
 from interceptors.connectors.sql import undocumented
-from interceptors.connectors.sql.results import Kind, SQLRequest, SQLResult, kind_of, own
+from interceptors.connectors.sql.results import Kind, SQLRequest, SQLResult, kind_of
 
 __all__ = ["Failed", "Statement"]
 
@@ -282,7 +283,11 @@ class Statement:
         return [(*row[: len(self._wanted)], *[index] * self._sentinels) for index, row in enumerate(rows)]
 
 
-def _own_params(params: Any) -> Any:
+def _own_params(params: "Mapping[str, object] | Sequence[object]") -> dict[str, object] | list[object]:
     if isinstance(params, Mapping):
-        return {key: own(value) for key, value in cast("Mapping[str, Any]", params).items()}
-    return [own(value) for value in params]
+        return {key: own(value, _same) for key, value in params.items()}
+    return [own(value, _same) for value in params]
+
+
+def _same(value: object) -> object:
+    return value

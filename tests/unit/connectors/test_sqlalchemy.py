@@ -9,7 +9,8 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from interceptors.connectors import Connector
-from interceptors.connectors.sql.results import as_result, kind_of, own
+from interceptors.connectors.copies import own
+from interceptors.connectors.sql.results import as_result, kind_of
 from interceptors.connectors.sqlalchemy import SQLConnector, SQLContext, SQLRequest, SQLResult
 from interceptors.errors import AlreadyHookedError, MissingExtraError
 
@@ -113,7 +114,7 @@ def test_kinds(sql: str, kind: str) -> None:
 def test_own_copies_what_can_be_edited() -> None:
     marker = object()
     value = [{"a": [1, (2, [3])]}, marker]
-    copied = own(value)
+    copied = own(value, lambda other: other)
     assert copied == value
     assert copied[0] is not value[0]
     copied[0]["a"][1][1].append(4)
