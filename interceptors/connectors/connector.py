@@ -3,25 +3,25 @@
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeAlias, TypeVar, overload
 
 from interceptors.calling import written
 from interceptors.chain import fold, function_of
 from interceptors.completion import Hook, check_timeout, make_hook
-from interceptors.connectors.context import ConnectorContext, execution_of
+from interceptors.connectors.context import AnyContext, ConnectorContext, execution_of
 from interceptors.connectors.execution import EVENTS, ConnectorHooks, Event, Execution
 from interceptors.describing import location, name_of
 from interceptors.errors import InvalidInterceptorError, UnknownHookError
 from interceptors.kinds import Interceptor, InterceptorFunction, Next, check_interceptor, is_provider
 
-__all__ = ["Connector"]
+__all__ = ["AnyConnector", "Connector"]
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
 F = TypeVar("F", bound=Callable[..., Any])
 I = TypeVar("I", bound=Interceptor)  # noqa: E741 (the contract's name)
 
-_executing: ContextVar[frozenset["Connector[Any, Any]"]] = ContextVar("interceptors.executing", default=frozenset())
+_executing: ContextVar[frozenset["AnyConnector"]] = ContextVar("interceptors.executing", default=frozenset())
 """The connectors that execute in this task, or in a task that started it."""
 
 
@@ -37,7 +37,7 @@ class Connector(Generic[Req, Res]):
     """
 
     def __init__(
-        self, *, name: str | None = None, parent: "Connector[Any, Any] | None" = None, next_timeout: float = 30.0
+        self, *, name: str | None = None, parent: "AnyConnector | None" = None, next_timeout: float = 30.0
     ) -> None:
         self.name = type(self).__name__ if name is None else name
         self._parent = parent
@@ -93,7 +93,7 @@ class Connector(Generic[Req, Res]):
         self._combined = None
         return fn
 
-    def remove_observer(self, event: Event, fn: Any) -> bool:
+    def remove_observer(self, event: Event, fn: object) -> bool:
         """Remove the first observer that is equal to `fn`; False if there is none. Only own ones."""
         _check_event(event)
         hooks = list(self._observers[event])
@@ -183,7 +183,11 @@ class Connector(Generic[Req, Res]):
         return combined
 
 
-def _observed(ctx: ConnectorContext[Any, Any]) -> Awaitable[Any]:
+AnyConnector: TypeAlias = Connector[Any, Any]
+"""Of whatever backend."""
+
+
+def _observed(ctx: AnyContext) -> Awaitable[object]:
     """The innermost step, the same for all connectors: what differs is in the context."""
     return execution_of(ctx).observe(ctx)
 
@@ -196,7 +200,7 @@ def _check_event(event: str) -> None:
 def _keeping_result(interceptor: InterceptorFunction) -> InterceptorFunction:
     """What an interceptor returns is a result value, and `next()` of the layer outside gives what `ctx.res` makes of it."""
 
-    async def run(ctx: ConnectorContext[Any, Any], next: Next) -> Any:
+    async def run(ctx: AnyContext, next: Next) -> object:
         result = await interceptor(ctx, next)
         if result is not ctx.res:
             ctx.res = result

@@ -4,18 +4,18 @@ import inspect
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, MutableSequence
 from types import FrameType
-from typing import Any, Generic, Protocol, TypeVar, final
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, final
 
 from interceptors.connectors.execution import Execution
 from interceptors.describing import file_and_line
 from interceptors.errors import DoubleCompletionWarning, IgnoredAssignmentWarning
 
-__all__ = ["ConnectorContext", "ExecutingConnector", "Results", "execution_of"]
+__all__ = ["AnyContext", "ConnectorContext", "ExecutingConnector", "Results", "execution_of"]
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
 
-_NOT_GIVEN: Any = object()
+_NOT_GIVEN = object()
 
 
 class ExecutingConnector(Protocol[Req, Res]):
@@ -25,15 +25,15 @@ class ExecutingConnector(Protocol[Req, Res]):
 
     @property
     def is_hooked(self) -> bool: ...
-    def take_request(self, ctx: "ConnectorContext[Req, Res]", value: Any) -> Req: ...
-    def take_result(self, ctx: "ConnectorContext[Req, Res]", value: Any, source: Any = None) -> Res: ...
+    def take_request(self, ctx: "ConnectorContext[Req, Res]", value: Any, /) -> Req: ...
+    def take_result(self, ctx: "ConnectorContext[Req, Res]", value: Any, source: Any = None, /) -> Res: ...
 
 
 @final
 class Results(MutableSequence[Any]):
     """Always `[ctx.res]`, live: LoopBack's `ctx.results`. It has one place."""
 
-    def __init__(self, ctx: "ConnectorContext[Any, Any]") -> None:
+    def __init__(self, ctx: "AnyContext") -> None:
         self._ctx = ctx
 
     def __getitem__(self, index: Any) -> Any:
@@ -88,7 +88,7 @@ class ConnectorContext(Generic[Req, Res]):
         return self._execution.req
 
     @req.setter
-    def req(self, value: Any) -> None:
+    def req(self, value: object) -> None:
         self._execution.req = self.connector.take_request(self, value)
 
     @property
@@ -98,7 +98,7 @@ class ConnectorContext(Generic[Req, Res]):
         return res
 
     @res.setter
-    def res(self, value: Any) -> None:
+    def res(self, value: object) -> None:
         self._execution.res = self.connector.take_result(self, value)
 
     @property
@@ -107,7 +107,7 @@ class ConnectorContext(Generic[Req, Res]):
         return Results(self)
 
     @results.setter
-    def results(self, values: Iterable[Any]) -> None:
+    def results(self, values: Iterable[object]) -> None:
         match list(values):
             case [value]:
                 self.res = value
@@ -122,7 +122,7 @@ class ConnectorContext(Generic[Req, Res]):
         return self._execution.error
 
     @error.setter
-    def error(self, value: Any) -> None:
+    def error(self, value: object) -> None:
         run = self._execution.run
         frame = _caller()
         title = _described(frame) if run is None else run.hook.title
@@ -135,7 +135,7 @@ class ConnectorContext(Generic[Req, Res]):
             line,
         )
 
-    def end(self, err: Any = None, *results: Any, result: Any = _NOT_GIVEN) -> None:
+    def end(self, err: object = None, *results: object, result: object = _NOT_GIVEN) -> None:
         """End the event: `end()`, `end(err)`, `end(None, result)`, `end(err, ctx_or_response, result)`.
 
         The last argument is the result, on every connector; a truthy `err` wins over it. In a before observer it skips
@@ -162,6 +162,10 @@ class ConnectorContext(Generic[Req, Res]):
             source = results[0] if len(results) == 2 else None
             self._execution.res = self.connector.take_result(self, results[-1] if results else None, source)
             run.end(self._execution.res)
+
+
+AnyContext: TypeAlias = ConnectorContext[Any, Any]
+"""Of whatever connector."""
 
 
 def execution_of(ctx: ConnectorContext[Req, Res]) -> Execution[Req, Res]:

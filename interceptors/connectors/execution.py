@@ -17,7 +17,7 @@ Res = TypeVar("Res")
 Event: TypeAlias = Literal["before execute", "after execute", "after execute error"]
 EVENTS: tuple[Event, ...] = get_args(Event)
 
-_turn: ContextVar["tuple[Execution[Any, Any], HookRun] | None"] = ContextVar("interceptors.turn", default=None)
+_turn: ContextVar["tuple[object, HookRun] | None"] = ContextVar("interceptors.turn", default=None)
 """Whose turn it was where this code was started; a callback that a hook left behind keeps its own."""
 
 

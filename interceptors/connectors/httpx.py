@@ -8,11 +8,12 @@
 """
 
 import sys
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
-from interceptors.connectors.connector import Connector
+from interceptors.connectors.connector import AnyConnector, Connector
 from interceptors.connectors.context import ConnectorContext
 from interceptors.connectors.rest.exchange import close, closing, delivered, outgoing
+from interceptors.connectors.rest.library import HTTP, HTTPRequest, HTTPResponse, is_request, is_response
 from interceptors.connectors.rest.messages import Binding, RESTRequest, RESTResponse, bind, content_of
 from interceptors.connectors.rest.undocumented import check, is_asynchronous, replace_stream, stream_of
 from interceptors.errors import AlreadyHookedError
@@ -36,13 +37,13 @@ class RESTConnector(Connector[RESTRequest, RESTResponse]):
         client: Any,
         *,
         name: str | None = None,
-        parent: Connector[Any, Any] | None = None,
+        parent: AnyConnector | None = None,
         next_timeout: float = 30.0,
     ) -> None:
         super().__init__(name=name, parent=parent, next_timeout=next_timeout)
         self._library = _library_of(client)
         check(self._library)
-        other: Connector[Any, Any] | None = getattr(client, "_interceptors_connector", None)
+        other: AnyConnector | None = getattr(client, "_interceptors_connector", None)
         if other is not None:
             raise AlreadyHookedError(
                 f"{client!r} is hooked by {other.name} already; use that connector, or share hooks with parent=.",
@@ -54,12 +55,13 @@ class RESTConnector(Connector[RESTRequest, RESTResponse]):
         client.send = self._send
         client._interceptors_connector = self
 
-    async def _send(self, request: Any, *, stream: bool = False, **arguments: Any) -> Any:
+    async def _send(self, request: HTTPRequest, *, stream: bool = False, **arguments: object) -> HTTPResponse:
         """What the client's `send` is now."""
         if not self.is_hooked:
-            return await self._send_unhooked(request, stream=stream, **arguments)
+            plain: HTTPResponse = await self._send_unhooked(request, stream=stream, **arguments)
+            return plain
         options = dict(request.extensions)
-        opened: list[Any] = []
+        opened: list[HTTPResponse] = []
 
         async def operation(req: RESTRequest) -> RESTResponse:
             sent = outgoing(self._library, req, request, options)
@@ -69,9 +71,10 @@ class RESTConnector(Connector[RESTRequest, RESTResponse]):
         try:
             res = await self.execute(self._read_request(request), operation, options=options)
             response = delivered(self._library, res, opened[-1].request if opened else request)
+            is_raw = cast("object", res.raw) is response
             if not stream:
                 await response.aread()
-            elif response is res.raw and not response.is_closed and all(response is not each for each in opened):
+            elif is_raw and not response.is_closed and all(response is not each for each in opened):
                 # The hook's own stream may read from the client's: they are closed together.
                 replace_stream(response, closing(self._library, stream_of(response), opened))
                 return response
@@ -83,9 +86,9 @@ class RESTConnector(Connector[RESTRequest, RESTResponse]):
         await close(each for each in opened if each is not response)
         return response
 
-    def take_request(self, ctx: RESTContext, value: Any) -> RESTRequest:
+    def take_request(self, ctx: RESTContext, value: object) -> RESTRequest:
         """A RESTRequest or the library's Request."""
-        if isinstance(value, self._library.Request):
+        if is_request(value, self._library):
             ctx.options.update(value.extensions)
             return self._read_request(value)
         if not isinstance(value, RESTRequest):
@@ -93,9 +96,9 @@ class RESTConnector(Connector[RESTRequest, RESTResponse]):
         bind(value, self._binding)
         return value
 
-    def take_result(self, ctx: RESTContext, value: Any, source: Any = None) -> RESTResponse:
+    def take_result(self, ctx: RESTContext, value: object, source: object = None) -> RESTResponse:
         """A RESTResponse, the library's Response, or a body for the status and headers of `source`, else of `ctx.res`."""
-        if isinstance(value, self._library.Response):
+        if is_response(value, self._library):
             if not value.is_closed and not is_asynchronous(self._library, value):
                 raise TypeError(f"{value!r} has a synchronous stream; give it an asynchronous one, or read it before.")
             return self._read_response(value)
@@ -103,9 +106,9 @@ class RESTConnector(Connector[RESTRequest, RESTResponse]):
             result = value
             bind(result, self._binding)
         else:
-            base: Any = getattr(source, "res", source)
+            base: object = getattr(source, "res", source)
             base = ctx.res if base is None else base
-            if isinstance(base, self._library.Response):
+            if is_response(base, self._library):
                 base = self._read_response(base)
             if base is None:
                 base = RESTResponse()
@@ -118,22 +121,22 @@ class RESTConnector(Connector[RESTRequest, RESTResponse]):
             content.encoded(result.headers)  # what JSON cannot hold is a TypeError in the hook's own line
         return result
 
-    def _read_request(self, request: Any) -> RESTRequest:
+    def _read_request(self, request: HTTPRequest) -> RESTRequest:
         req = RESTRequest(request.method, request.url, headers=request.headers)
         bind(req, self._binding, request)
         return req
 
-    def _read_response(self, response: Any) -> RESTResponse:
+    def _read_response(self, response: HTTPResponse) -> RESTResponse:
         res = RESTResponse(response.status_code, headers=response.headers)
         bind(res, self._binding, response)
         return res
 
 
-def _library_of(client: Any) -> Any:
+def _library_of(client: object) -> HTTP:
     for cls in type(client).__mro__:
         root = cls.__module__.partition(".")[0]
         if root in ("httpx", "httpx2"):
-            library = sys.modules[root]
+            library = cast("HTTP", sys.modules[root])
             if isinstance(client, library.AsyncClient):
                 return library
             if isinstance(client, library.Client):

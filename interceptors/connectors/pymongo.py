@@ -7,7 +7,7 @@ around the cursor that the operation opens then, and the caller reads what they 
 
 from typing import Any, TypeAlias
 
-from interceptors.connectors.connector import Connector
+from interceptors.connectors.connector import AnyConnector, Connector
 from interceptors.connectors.context import ConnectorContext
 from interceptors.errors import AlreadyHookedError, MissingExtraError
 
@@ -42,7 +42,7 @@ class MongoConnector(Connector[MongoRequest, Any]):
         client: AsyncMongoClient[Any],
         *,
         name: str | None = None,
-        parent: Connector[Any, Any] | None = None,
+        parent: AnyConnector | None = None,
         next_timeout: float = 30.0,
     ) -> None:
         super().__init__(name=name, parent=parent, next_timeout=next_timeout)
@@ -58,13 +58,13 @@ class MongoConnector(Connector[MongoRequest, Any]):
         set_connector(client, self)
         check_ways(client, Hooked)
 
-    def take_request(self, ctx: "MongoContext", value: Any) -> MongoRequest:
+    def take_request(self, ctx: "MongoContext", value: object) -> MongoRequest:
         """Only a MongoRequest."""
         if not isinstance(value, MongoRequest):
             raise TypeError(f"ctx.req takes a MongoRequest, not {type(value).__name__}: {value!r:.80}")
         return value
 
-    def take_result(self, ctx: "MongoContext", value: Any, source: Any = None) -> Any:
+    def take_result(self, ctx: "MongoContext", value: object, source: object = None) -> Any:
         """For a cursor, a list or an (async) iterable of documents; for other methods any value."""
         call = ctx.operation
         return as_cursor(call, value) if isinstance(call, Call) and call.command in WITH_CURSOR else value

@@ -5,19 +5,20 @@ task that executes; the operation inside them is the driver's call. What they le
 or as the error that SQLAlchemy is to raise: it judges the driver's own error, and so discards dead connections as ever.
 """
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from interceptors.connectors.connector import Connector
+from interceptors.connectors.connector import AnyConnector, Connector
 from interceptors.connectors.context import ConnectorContext
 from interceptors.errors import AlreadyHookedError, MissingExtraError
 
 try:
     from sqlalchemy import event
-    from sqlalchemy.engine.interfaces import ExceptionContext
+    from sqlalchemy.engine.default import DefaultExecutionContext
+    from sqlalchemy.engine.interfaces import DBAPICursor, ExceptionContext
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from interceptors.connectors.sql.results import SQLRequest, SQLResult, as_result, taken_over
-    from interceptors.connectors.sql.statement import Failed, Statement
+    from interceptors.connectors.sql.statement import Params, Statement, failed_of
     from interceptors.connectors.sql.undocumented import await_, may_begin
 except ImportError as error:
     raise MissingExtraError("interceptors.connectors.sqlalchemy", "sqlalchemy") from error
@@ -44,7 +45,7 @@ class SQLConnector(Connector[SQLRequest, SQLResult]):
         engine: AsyncEngine,
         *,
         name: str | None = None,
-        parent: Connector[Any, Any] | None = None,
+        parent: AnyConnector | None = None,
         next_timeout: float = 30.0,
     ) -> None:
         super().__init__(name=name, parent=parent, next_timeout=next_timeout)
@@ -66,11 +67,11 @@ class SQLConnector(Connector[SQLRequest, SQLResult]):
         for name_of_event in ("do_execute", "do_executemany", "do_execute_no_params", "handle_error"):
             event.listen(dialect, name_of_event, getattr(self, f"_{name_of_event}"))
 
-    def take_request(self, ctx: SQLContext, value: Any) -> SQLRequest:
+    def take_request(self, ctx: SQLContext, value: object) -> SQLRequest:
         """Only a SQLRequest."""
         return taken_over(value, ctx.req)
 
-    def take_result(self, ctx: SQLContext, value: Any, source: Any = None) -> SQLResult:
+    def take_result(self, ctx: SQLContext, value: object, source: object = None) -> SQLResult:
         """A SQLResult, a list of dicts, an int (the row count), None or [] (no rows)."""
         statement = ctx.operation
         if isinstance(statement, Statement):
@@ -79,16 +80,18 @@ class SQLConnector(Connector[SQLRequest, SQLResult]):
 
     # -- the dialect's events: True takes the statement over -------------------------------------------------------------
 
-    def _do_execute(self, cursor: Any, sql: str, params: Any, context: Any) -> bool:
+    def _do_execute(self, cursor: DBAPICursor, sql: str, params: Params, context: DefaultExecutionContext) -> bool:
         return self.is_hooked and self._run(cursor, sql, params, context)
 
-    def _do_executemany(self, cursor: Any, sql: str, params: Any, context: Any) -> bool:
+    def _do_executemany(self, cursor: DBAPICursor, sql: str, params: Params, context: DefaultExecutionContext) -> bool:
         return self.is_hooked and self._run(cursor, sql, params, context, many=True)
 
-    def _do_execute_no_params(self, cursor: Any, sql: str, context: Any) -> bool:
+    def _do_execute_no_params(self, cursor: DBAPICursor, sql: str, context: DefaultExecutionContext) -> bool:
         return self.is_hooked and self._run(cursor, sql, (), context)
 
-    def _run(self, cursor: Any, sql: str, params: Any, context: Any, *, many: bool = False) -> bool:
+    def _run(
+        self, cursor: DBAPICursor, sql: str, params: Params, context: DefaultExecutionContext, *, many: bool = False
+    ) -> bool:
         if not may_begin(context.root_connection):  # the dialect's own first queries
             return False
         statement = Statement(cursor, context, sql)
@@ -107,7 +110,7 @@ class SQLConnector(Connector[SQLRequest, SQLResult]):
 
     def _handle_error(self, context: ExceptionContext) -> BaseException | None:
         """What SQLAlchemy raises, when it has judged the error that `_run` raised."""
-        failed: Failed | None = getattr(context.execution_context, "interceptors_failed", None)
+        failed = failed_of(context.execution_context)
         if failed is None or failed.judged is not context.original_exception:
             return None
         failed.judged.__traceback__ = failed.traceback

@@ -18,7 +18,7 @@ from typing import IO, Any, Self, TypeAlias
 
 from anyio import CancelScope, to_thread
 
-from interceptors.connectors.connector import Connector
+from interceptors.connectors.connector import AnyConnector, Connector
 from interceptors.connectors.context import ConnectorContext
 from interceptors.errors import AlreadyHookedError, MissingExtraError
 
@@ -52,7 +52,7 @@ class SOAPConnector(Connector[SOAPRequest, Any]):
         client: AsyncClient,
         *,
         name: str | None = None,
-        parent: Connector[Any, Any] | None = None,
+        parent: AnyConnector | None = None,
         next_timeout: float = 30.0,
     ) -> None:
         super().__init__(name=name, parent=parent, next_timeout=next_timeout)
@@ -82,7 +82,7 @@ class SOAPConnector(Connector[SOAPRequest, Any]):
         plugins: list[Plugin] | None = None,
         wsse: Any = None,
         name: str | None = None,
-        parent: Connector[Any, Any] | None = None,
+        parent: AnyConnector | None = None,
         next_timeout: float = 30.0,
     ) -> Self:
         """Read a WSDL, from a URL or a file, and connect to it: `connector.client` is a new zeep client over `http`.
@@ -101,7 +101,7 @@ class SOAPConnector(Connector[SOAPRequest, Any]):
                 await transport.aclose()
             raise
 
-    def take_request(self, ctx: SOAPContext, value: Any) -> SOAPRequest:
+    def take_request(self, ctx: SOAPContext, value: object) -> SOAPRequest:
         """Only a SOAPRequest."""
         if not isinstance(value, SOAPRequest):
             raise TypeError(f"ctx.req takes a SOAPRequest, not {type(value).__name__}: {value!r:.80}")

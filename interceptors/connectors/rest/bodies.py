@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from email.message import Message
 from typing import Any
 
+from interceptors.connectors.rest.library import Headers
+
 __all__ = ["decoded", "encoded", "frozen"]
 
 
-def decoded(content: bytes, headers: Any, source: Any) -> Any:
+def decoded(content: bytes, headers: Headers, source: object) -> Any:
     """What the content type says; JSON that is none is text. `source`: the message that the bytes are of, or None."""
     if not content:
         return None
@@ -29,7 +31,7 @@ def decoded(content: bytes, headers: Any, source: Any) -> Any:
     return content.decode("utf-8", "replace")
 
 
-def encoded(body: Any, headers: Any) -> bytes:
+def encoded(body: object, headers: Headers) -> bytes:
     """The body as bytes; its content type becomes JSON where it has none, or one that cannot hold the body.
 
     Raises TypeError for what JSON cannot hold.
@@ -52,16 +54,16 @@ def encoded(body: Any, headers: Any) -> bytes:
         raise TypeError(f"JSON cannot hold the body {body!r:.200}: {error}") from None
 
 
-def frozen(body: Any) -> object:
+def frozen(body: object) -> object:
     """Something that is equal as long as nobody changes the body."""
-    kind: Any = body.__class__
+    kind = body.__class__
     try:
         return kind, json.dumps(body) if kind in (dict, list) else body
     except (TypeError, ValueError, RecursionError):  # what a hook has put into it; `encoded` tells
         return object()
 
 
-def _encodings(text: str | bytes, headers: Any) -> Sequence[str]:
+def _encodings(text: str | bytes, headers: Headers) -> Sequence[str]:
     """Of the content type, else what XML says of itself."""
     content_type = Message()
     content_type["content-type"] = headers.get("content-type", "")
@@ -73,7 +75,7 @@ def _encodings(text: str | bytes, headers: Any) -> Sequence[str]:
     return [charset] if charset else []
 
 
-def _media_type(headers: Any) -> str:
+def _media_type(headers: Headers) -> str:
     return str(headers.get("content-type", "")).partition(";")[0].strip().lower()
 
 

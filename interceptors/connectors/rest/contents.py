@@ -1,13 +1,18 @@
 """The content of a REST message: the bytes that it was read from, or the body that a hook gave it."""
 
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 from interceptors.connectors.rest.bodies import encoded, frozen
+from interceptors.connectors.rest.library import HTTP, Headers
 
-__all__ = ["Content"]
+__all__ = ["Content", "Decode"]
 
-_NOT_READ: Any = object()
+_NOT_READ = object()
+
+
+Decode: TypeAlias = Callable[[bytes, Headers, object], Any]
+"""Makes a body of bytes, headers and the message that they are from."""
 
 
 @final
@@ -19,20 +24,20 @@ class Content:
 
     __slots__ = ("_body", "_decode", "_http", "_was", "source")
 
-    def __init__(self, body: Any, decode: Callable[[bytes, Any, Any], Any]) -> None:
+    def __init__(self, body: Any, decode: Decode) -> None:
         self.source: Any = None
         """The library's message that it was read from."""
         self._body = body
         self._decode = decode
-        self._http: Any = None
-        self._was: Any = _NOT_READ
+        self._http: HTTP | None = None
+        self._was: object = _NOT_READ
 
-    def read_from(self, http: Any, source: Any) -> None:
+    def read_from(self, http: HTTP, source: object) -> None:
         """From now on it is what a message of this library's holds; None leaves it as it is."""
         self._http = http
         self.source = self.source if source is None else source
 
-    def read(self, headers: Any) -> Any:
+    def read(self, headers: Headers) -> Any:
         """What the content type says; None if it is empty, or not read."""
         if self._body is ...:
             raw = self.raw
@@ -42,7 +47,7 @@ class Content:
             self._was = frozen(self._body)
         return self._body
 
-    def replace(self, body: Any, headers: Any) -> None:
+    def replace(self, body: object, headers: Headers) -> None:
         """What a hook assigns."""
         _ = self.read(headers)  # what it was has to be known
         self._body = body
@@ -80,6 +85,6 @@ class Content:
         """Has a hook given the very bytes?"""
         return isinstance(self._body, bytes)
 
-    def encoded(self, headers: Any) -> bytes:
+    def encoded(self, headers: Headers) -> bytes:
         """The body as bytes, and the headers as they are then. Raises TypeError for what JSON cannot hold."""
         return encoded(self._body, headers)

@@ -4,16 +4,17 @@ from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from typing import Any
 
+from interceptors.connectors.rest.library import HTTP, Headers, HTTPRequest, HTTPResponse
 from interceptors.connectors.rest.messages import RESTRequest, RESTResponse, content_of
-from interceptors.connectors.rest.undocumented import made_response, stream_class, unread_request
+from interceptors.connectors.rest.undocumented import ByteStream, made_response, stream_class, unread_request
 
 __all__ = ["close", "closing", "delivered", "outgoing"]
 
 
-def outgoing(library: Any, req: RESTRequest, request: Any, extensions: dict[str, Any]) -> Any:
+def outgoing(library: HTTP, req: RESTRequest, request: HTTPRequest, extensions: dict[str, Any]) -> HTTPRequest:
     """The request to send: the client's own if no hook changed anything."""
     content = content_of(req)
-    source = content.source or request
+    source: HTTPRequest = content.source or request
     head = (req.method.upper(), req.url, req.headers.raw, extensions)
     is_new_body = content.is_new
     if not is_new_body and head == (source.method, source.url, source.headers.raw, source.extensions):
@@ -21,7 +22,7 @@ def outgoing(library: Any, req: RESTRequest, request: Any, extensions: dict[str,
     body = content.raw
     if is_new_body:
         body = b"" if content.is_empty else content.encoded(req.headers)
-    headers = req.headers.copy()
+    headers: Headers = req.headers.copy()
     if req.url.netloc != source.url.netloc and headers.get("host") == source.headers.get("host"):
         headers.pop("host", None)
     if is_new_body:
@@ -35,23 +36,24 @@ def outgoing(library: Any, req: RESTRequest, request: Any, extensions: dict[str,
     return unread_request(library, source, req.method, req.url, headers, extensions)
 
 
-def delivered(library: Any, res: RESTResponse, request: Any) -> Any:
+def delivered(library: HTTP, res: RESTResponse, request: HTTPRequest) -> HTTPResponse:
     """The response for the caller: the very one that the client made if no hook changed it."""
-    raw = res.raw
+    raw: HTTPResponse | None = res.raw
     content = content_of(res)
     is_new_body, body = content.is_new, content.raw
-    of_raw: dict[str, Any] = {"request": request}
+    of_raw: dict[str, object] = {"request": request}
     next_request, elapsed = None, timedelta(0)
     if raw is not None:
         is_same_status = res.status_code == raw.status_code
-        request = _request_of(raw)
-        if not is_new_body and is_same_status and res.headers.raw == raw.headers.raw and request is not None:
+        of_its_own = _request_of(raw)
+        if not is_new_body and is_same_status and res.headers.raw == raw.headers.raw and of_its_own is not None:
             return raw
         extensions = {k: v for k, v in raw.extensions.items() if is_same_status or k != "reason_phrase"}
-        of_raw = {"request": request or of_raw["request"], "extensions": extensions}
+        request = of_its_own or request
+        of_raw = {"request": request, "extensions": extensions}
         if not is_new_body and body is None:  # nobody has read it: the caller reads its stream
             raw.status_code, raw.headers, raw.extensions = res.status_code, res.headers, extensions
-            raw.request = of_raw["request"]
+            raw.request = request
             return raw
         of_raw["history"] = raw.history
         if not is_new_body:
@@ -59,7 +61,7 @@ def delivered(library: Any, res: RESTResponse, request: Any) -> Any:
         next_request, elapsed = raw.next_request, _elapsed(raw)
     if is_new_body:
         body = content.encoded(res.headers) if content.is_given else b""
-    headers = res.headers.copy()
+    headers: Headers = res.headers.copy()
     if is_new_body or body:  # the headers of an answer to HEAD stay
         _drop(headers, *_LENGTH, *_ENCODING)
     if body:
@@ -73,33 +75,32 @@ _LENGTH = ("content-length", "transfer-encoding")
 _ENCODING = ("content-encoding",)
 
 
-def _drop(headers: Any, *names: str) -> None:
+def _drop(headers: Headers, *names: str) -> None:
     for name in names:
         headers.pop(name, None)
 
 
-def _request_of(response: Any) -> Any:
+def _request_of(response: HTTPResponse) -> HTTPRequest | None:
     try:
         return response.request
     except RuntimeError:  # a hook's own response has none
         return None
 
 
-def _elapsed(response: Any) -> timedelta:
+def _elapsed(response: HTTPResponse) -> timedelta:
     try:
-        elapsed: timedelta = response.elapsed
+        return response.elapsed
     except RuntimeError:  # it is open, or a hook made it
         return timedelta(0)
-    return elapsed
 
 
-async def close(responses: Iterable[Any]) -> None:
+async def close(responses: Iterable[HTTPResponse]) -> None:
     for response in responses:
         if not response.is_closed:
             await response.aclose()
 
 
-def closing(library: Any, stream: Any, others: list[Any]) -> Any:
+def closing(library: HTTP, stream: ByteStream, others: list[HTTPResponse]) -> ByteStream:
     """A stream that closes other responses with itself."""
 
     class Closing(stream_class(library)):  # type: ignore[misc]
@@ -113,4 +114,5 @@ def closing(library: Any, stream: Any, others: list[Any]) -> Any:
             finally:
                 await close(others)
 
-    return Closing()
+    closes: ByteStream = Closing()
+    return closes

@@ -8,19 +8,24 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, TypeAlias, final
+from typing import Any, TypeAlias, cast, final
 
 from sqlalchemy import Insert
-from sqlalchemy.engine.interfaces import ExecuteStyle
+from sqlalchemy.engine.default import DefaultExecutionContext
+from sqlalchemy.engine.interfaces import DBAPICursor, ExecuteStyle
 from sqlalchemy.exc import InvalidRequestError
 
 from interceptors.connectors.copies import own
 from interceptors.connectors.sql import undocumented
 from interceptors.connectors.sql.results import Kind, SQLRequest, SQLResult, kind_of
 
-__all__ = ["Failed", "Statement"]
+__all__ = ["Params", "Statement", "failed_of"]
 
-DriverRow: TypeAlias = tuple[Any, ...]
+DriverRow: TypeAlias = tuple[object, ...]
+Answer: TypeAlias = dict[str, object]
+"""Attributes of a cursor."""
+Params: TypeAlias = Mapping[str, object] | Sequence[object]
+Description: TypeAlias = Sequence[tuple[object, ...]] | None
 
 _ANY_TYPE = {"postgresql": 1700}
 """The type code of an answer's columns, where a dialect wants one: PostgreSQL's numeric types refuse None."""
@@ -33,11 +38,11 @@ _NAMELESS = "?column?"
 class StandInCursor:
     """A cursor that answers in the place of its driver's, until it executes again."""
 
-    def __init__(self, cursor: Any) -> None:
+    def __init__(self, cursor: object) -> None:
         self._cursor = cursor
-        self._answer: dict[str, Any] = {}
+        self._answer: Answer = {}
 
-    def answer(self, **attributes: Any) -> None:
+    def answer(self, **attributes: object) -> None:
         """Give these attributes; the others stay the driver's."""
         self._answer = attributes
 
@@ -48,7 +53,7 @@ class StandInCursor:
         return answer[name] if name in answer else getattr(self._cursor, name)
 
 
-def _fetching(rows: Sequence[DriverRow]) -> dict[str, Any]:
+def _fetching(rows: Sequence[DriverRow]) -> Answer:
     left = deque(rows)
 
     def fetchmany(size: int = 1) -> list[DriverRow]:
@@ -61,10 +66,19 @@ def _fetching(rows: Sequence[DriverRow]) -> dict[str, Any]:
     }
 
 
+_FAILED = "interceptors_failed"
+"""An attribute of ours on the context of an execution."""
+
+
+def failed_of(context: object) -> "Failed | None":
+    """How the statement of an execution failed, if it was hooked."""
+    return getattr(context, _FAILED, None)
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """How a statement failed: left on its execution context, as `interceptors_failed`, for `handle_error`."""
+    """How a statement failed: left on its execution context for `handle_error`."""
 
     judged: Exception
     """What SQLAlchemy gets to judge: the driver's error, or the hooks'."""
@@ -84,7 +98,7 @@ class Failed:
 class Statement:
     """The operation of one execute: the driver's call, as often as the hooks want it."""
 
-    def __init__(self, cursor: Any, context: Any, sql: str) -> None:
+    def __init__(self, cursor: DBAPICursor, context: DefaultExecutionContext, sql: str) -> None:
         self.context = context
         self._cursor = cursor
         self._sql = sql
@@ -100,14 +114,14 @@ class Statement:
         self.columns = self._wanted
         """The columns that the driver gave, once it has executed."""
         self._executed: tuple[SQLResult, int | None, bool] | None = None  # the result, its row count, were rows read?
-        self._description: Any = None
+        self._description: Description = None
         self._failure: Exception | None = None  # the driver's error, if the last call failed,
         self._wrapped: Exception | None = None  # and what SQLAlchemy makes of it
         self._lost: Exception | None = None  # why the connection cannot be used any more
 
-    def request(self, params: Any, *, many: bool) -> SQLRequest:
+    def request(self, params: Params, *, many: bool) -> SQLRequest:
         """The request as the hooks get it: the values are theirs."""
-        mine = [_own_params(each) for each in params] if many else _own_params(params)
+        mine = [_own_params(each) for each in cast("Sequence[Params]", params)] if many else _own_params(params)
         return SQLRequest(self._sql, mine, many, self.kind, self.context.dialect.name)
 
     def _kind(self) -> Kind:
@@ -164,7 +178,8 @@ class Statement:
         return result
 
     def _for_driver(self, params: Any) -> Any:
-        return self.context.dialect.execute_sequence_format(params) if isinstance(params, (list, tuple)) else params
+        is_sequence = isinstance(cast("object", params), (list, tuple))
+        return self.context.dialect.execute_sequence_format(params) if is_sequence else params
 
     def _is_readable(self) -> bool:
         if self._is_default:
@@ -189,7 +204,7 @@ class Statement:
     def judged(self, error: Exception) -> Exception:
         """What to raise so that SQLAlchemy can judge the connection, when the caller is to get `error`."""
         judged = error if self._failure is None else self._failure
-        self.context.interceptors_failed = Failed(
+        failed = Failed(
             judged=judged,
             traceback=judged.__traceback__,
             error=error,
@@ -197,6 +212,7 @@ class Statement:
             is_lost=self._lost is not None,
             is_by_hook=self._failure is None,
         )
+        setattr(self.context, _FAILED, failed)
         return judged.with_traceback(error.__traceback__)  # the hooks' own lines
 
     def deliver(self, result: SQLResult) -> None:
@@ -213,7 +229,7 @@ class Statement:
         count = result.rowcount
         if count is None:
             count = -1 if self._executed else len(rows)
-        answer: dict[str, Any] = {"description": self._describe(tuple(result.columns)), "rowcount": count}
+        answer: Answer = {"description": self._describe(tuple(result.columns)), "rowcount": count}
         if rows or not self._executed:
             answer["lastrowid"] = self._new_id(result.columns, rows)
         if self._lost is not None:
@@ -223,13 +239,14 @@ class Statement:
         if self._names and context.execute_style is ExecuteStyle.INSERTMANYVALUES:
             self._answer_batch(rows)
 
-    def _answer(self, answer: dict[str, Any]) -> None:
-        context = self.context
-        if not isinstance(context.cursor, StandInCursor):
-            context.cursor = StandInCursor(context.cursor)
-        context.cursor.answer(**answer)
+    def _answer(self, answer: Answer) -> None:
+        context, cursor = self.context, cast("object", self.context.cursor)
+        if not isinstance(cursor, StandInCursor):
+            cursor = StandInCursor(cursor)
+            context.cursor = cast("DBAPICursor", cursor)
+        cursor.answer(**answer)
 
-    def _describe(self, columns: tuple[str, ...]) -> Any:
+    def _describe(self, columns: tuple[str, ...]) -> Description:
         """The description of a result with these columns; None where the statement returns no rows."""
         if self._executed and columns == self.columns:
             return self._description
@@ -249,10 +266,12 @@ class Statement:
     def _protect_cache(self, columns: tuple[str, ...], *, is_guess: bool) -> None:
         """Keep SQLAlchemy from using what it makes of these columns for later executes of the same compiled statement."""
         compiled = self._compiled
-        if self._names and (columns != self._names or (is_guess and not undocumented.knows_columns(compiled))):
+        if compiled is None or not self._names:
+            return
+        if columns != self._names or (is_guess and not undocumented.knows_columns(compiled)):
             undocumented.forget_columns(self.context, compiled)
 
-    def _new_id(self, columns: Sequence[str], rows: list[DriverRow]) -> Any:
+    def _new_id(self, columns: Sequence[str], rows: list[DriverRow]) -> object:
         """What an answer gives as the new id, for dialects that ask the cursor for it."""
         if self.kind != "insert" or not rows:
             return None
@@ -265,17 +284,17 @@ class Statement:
         """SQLAlchemy fetches the rows of an INSERT of many ("insertmanyvalues") from the driver's cursor."""
         context = self.context
 
-        def fetchall_for_returning(_: Any) -> list[DriverRow]:
+        def fetchall_for_returning(_: object) -> list[DriverRow]:
             del context.fetchall_for_returning  # the next batch has its own
             return rows
 
-        context.fetchall_for_returning = fetchall_for_returning
+        setattr(context, "fetchall_for_returning", fetchall_for_returning)  # noqa: B010 (for this one execute)
 
     def _with_sentinels(self, rows: list[DriverRow]) -> list[DriverRow]:
         """In a batch SQLAlchemy sorts the returned rows by sentinel columns, of which the hooks know nothing."""
         if not self._sentinels or (all(len(row) == len(self._names) for row in rows) and self._executed):
             return rows
-        if undocumented.needs_sentinels(self.context.compiled):
+        if undocumented.needs_sentinels(self.context):
             raise InvalidRequestError(
                 f"SQLAlchemy matches the rows of this INSERT by {', '.join(self._names[-self._sentinels :])}, which only "
                 f"the driver can give; answer INSERTs of one row (insertmanyvalues_page_size=1), or let it execute."
@@ -283,7 +302,7 @@ class Statement:
         return [(*row[: len(self._wanted)], *[index] * self._sentinels) for index, row in enumerate(rows)]
 
 
-def _own_params(params: "Mapping[str, object] | Sequence[object]") -> dict[str, object] | list[object]:
+def _own_params(params: Params) -> dict[str, object] | list[object]:
     if isinstance(params, Mapping):
         return {key: own(value, _same) for key, value in params.items()}
     return [own(value, _same) for value in params]

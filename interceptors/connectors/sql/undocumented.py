@@ -6,7 +6,7 @@ Tried with SQLAlchemy 2.1, and `pyproject.toml` allows no later minor version.
 import inspect
 from collections.abc import Awaitable, Callable
 from copy import copy
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, Executable, Integer, exc, literal_column, select, util
 from sqlalchemy.engine.default import DefaultExecutionContext
@@ -73,7 +73,9 @@ def hides_parameters(engine: Engine) -> bool:
     return bool(_library.needed(engine, "hide_parameters", _WRAP))
 
 
-def wrapped(context: Any, error: Exception, sql: str, params: Any, *, many: bool, lost: bool) -> Exception:
+def wrapped(
+    context: DefaultExecutionContext, error: Exception, sql: str, params: object, *, many: bool, lost: bool
+) -> Exception:
     """What SQLAlchemy makes of an error of the driver's."""
     dialect = context.dialect
     return _wrap(
@@ -118,7 +120,7 @@ def may_begin(connection: Connection) -> bool:
 _library.confirm(not hasattr(DefaultExecutionContext, "statement"), "DefaultExecutionContext", "tell column defaults")
 
 
-def is_for_default(context: Any) -> bool:
+def is_for_default(context: DefaultExecutionContext) -> bool:
     """Is it executed for the default of a column?"""
     return not hasattr(context, "statement")
 
@@ -130,28 +132,29 @@ for _name in ("isddl", "isdelete", "is_text", "_is_server_side"):
 _library.needed(Executable, "is_select", _KIND)
 
 
-def compiled_of(context: Any) -> Any:
+def compiled_of(context: DefaultExecutionContext) -> SQLCompiler | None:
     """The compiled statement; None for texts and DDL."""
-    return None if is_for_default(context) or context.isddl else context.compiled
+    compiled = None if is_for_default(context) or context.isddl else context.compiled
+    return cast("SQLCompiler | None", compiled)
 
 
-def is_delete(context: Any) -> bool:
+def is_delete(context: DefaultExecutionContext) -> bool:
     """Is it a DELETE?"""
     return bool(context.isdelete)
 
 
-def is_select(compiled: Any) -> bool:
+def is_select(compiled: SQLCompiler | None) -> bool:
     """Is it a SELECT?"""
-    statement = None if compiled is None else compiled.statement
+    statement: object = None if compiled is None else compiled.statement
     return isinstance(statement, Executable) and statement.is_select
 
 
-def is_text(context: Any) -> bool:
+def is_text(context: DefaultExecutionContext) -> bool:
     """Is it written by hand?"""
     return bool(context.is_text)
 
 
-def streams(context: Any) -> bool:
+def streams(context: DefaultExecutionContext) -> bool:
     """Does the caller read its rows from the server's cursor?"""
     return bool(context._is_server_side or context.execution_options.get("stream_results", False))
 
@@ -168,7 +171,7 @@ _library.confirm(
 )
 
 
-def names_of(compiled: Any) -> tuple[str, ...]:
+def names_of(compiled: SQLCompiler) -> tuple[str, ...]:
     """The columns of its result, sentinels included, by the names that the driver gives them."""
     return tuple(each.keyname for each in compiled._result_columns)
 
@@ -177,15 +180,16 @@ def names_of(compiled: Any) -> tuple[str, ...]:
 _library.needed(SQLCompiler, "_cached_metadata", "keep an answer's columns from later executes")
 
 
-def knows_columns(compiled: Any) -> bool:
+def knows_columns(compiled: SQLCompiler) -> bool:
     """Has SQLAlchemy kept what it made of the columns of an earlier execute?"""
     return compiled._cached_metadata is not None
 
 
-def forget_columns(context: Any, compiled: Any) -> None:
+def forget_columns(context: DefaultExecutionContext, compiled: SQLCompiler) -> None:
     """Have what SQLAlchemy makes of the columns of this execute used for no other."""
-    context.compiled = copy(compiled)
-    context.compiled._cached_metadata = None
+    mine = copy(compiled)
+    mine._cached_metadata = None
+    context.compiled = mine
 
 
 # Without these the rows of an INSERT of many are given to the wrong objects.
@@ -194,12 +198,12 @@ _library.needed(DefaultExecutionContext, "_num_sentinel_cols", _SENTINELS)
 _library.needed(SQLCompiler, "_insertmanyvalues", _SENTINELS)
 
 
-def sentinels_of(context: Any) -> int:
+def sentinels_of(context: DefaultExecutionContext) -> int:
     """How many of the columns only tell rows apart."""
-    count: int = context._num_sentinel_cols
-    return count
+    return context._num_sentinel_cols
 
 
-def needs_sentinels(compiled: Any) -> bool:
+def needs_sentinels(context: DefaultExecutionContext) -> bool:
     """Are these columns ones that only the driver can give?"""
+    compiled = cast("SQLCompiler", context.compiled)
     return not _library.needed(compiled._insertmanyvalues, "implicit_sentinel", _SENTINELS)

@@ -1,6 +1,7 @@
 """Undocumented names of SQLAlchemy in the SQL connector: whichever is renamed is loud, and names the version."""
 
 from importlib.metadata import version
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -79,6 +80,7 @@ async def test_a_renamed_attribute_fails_the_statement(
 def test_a_renamed_attribute_of_sentinels_is_told() -> None:
     """An INSERT of many would give rows to the wrong objects."""
     compiled: Any = insert(table("t", column("a"))).compile()
+    context: Any = SimpleNamespace(compiled=compiled)
     compiled._insertmanyvalues = object()
     with pytest.raises(IncompatibleLibraryError, match="implicit_sentinel"):
-        undocumented.needs_sentinels(compiled)
+        undocumented.needs_sentinels(context)
