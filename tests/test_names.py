@@ -25,7 +25,7 @@ def classes_and_aliases() -> dict[str, list[str]]:
 def is_one_error(places: list[str]) -> bool:
     """Is the part's error the core's, as the part raises it?"""
     classes: list[Any] = [getattr(import_module(place.partition(":")[0]), place.partition(":")[2]) for place in places]
-    return all(issubclass(cls, Exception) for cls in classes) and any(
+    return all(isinstance(cls, type) and issubclass(cls, Exception) for cls in classes) and any(
         all(issubclass(cls, base) for cls in classes) for base in classes
     )
 

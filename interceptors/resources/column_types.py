@@ -13,11 +13,12 @@ from pydantic import AfterValidator, AwareDatetime, EncodedBytes, EncoderProtoco
 from pydantic_core import PydanticCustomError
 
 from interceptors.resources.undocumented import decorated_type, enum_values
+from interceptors.resources.vocabulary import ColumnType
 
 __all__ = ["is_comparable", "is_sortable", "is_text", "value_type"]
 
 
-def value_type(type_: sql.TypeEngine[Any], *, limit_text: bool = False) -> Any:
+def value_type(type_: ColumnType, *, limit_text: bool = False) -> Any:
     """A type for pydantic, such that no value which it lets through is one that a driver chokes on.
 
     `limit_text`: text may be no longer than the column.
@@ -42,32 +43,32 @@ def value_type(type_: sql.TypeEngine[Any], *, limit_text: bool = False) -> Any:
     return _TYPES.get(python, python)
 
 
-def is_text(type_: sql.TypeEngine[Any]) -> bool:
+def is_text(type_: ColumnType) -> bool:
     """Can it be compared with a pattern?"""
     return isinstance(_said(type_), sql.String) and not isinstance(_said(type_), sql.Enum)
 
 
-def is_comparable(type_: sql.TypeEngine[Any]) -> bool:
+def is_comparable(type_: ColumnType) -> bool:
     """Can what a client sends be compared with it, in every database? JSON, arrays and unknown types cannot."""
     type_ = _said(type_)
     return isinstance(type_, sql.Enum) or _python_type(type_) not in (Any, list, dict)
 
 
-def is_sortable(type_: sql.TypeEngine[Any]) -> bool:
+def is_sortable(type_: ColumnType) -> bool:
     """Has it an order in every database? Asks the database's type, whatever a TypeDecorator makes of its values."""
     while isinstance(type_, sql.TypeDecorator):
         type_ = decorated_type(type_)
     return is_comparable(type_)
 
 
-def _said(type_: sql.TypeEngine[Any]) -> sql.TypeEngine[Any]:
+def _said(type_: ColumnType) -> ColumnType:
     """The type that says what values are: a TypeDecorator that does not is taken for what it decorates."""
     while isinstance(type_, sql.TypeDecorator) and _python_type(type_) is Any:
         type_ = decorated_type(type_)
     return type_
 
 
-def _text(type_: sql.TypeEngine[Any], *, limit_text: bool) -> Any:
+def _text(type_: ColumnType, *, limit_text: bool) -> Any:
     if isinstance(type_, sql.Uuid):
         return Annotated[str, AfterValidator(_uuid_text)]
     length = getattr(type_, "length", None)
@@ -104,7 +105,7 @@ def _without_offset(value: time) -> time:
     return value
 
 
-def _python_type(type_: sql.TypeEngine[Any]) -> Any:
+def _python_type(type_: ColumnType) -> Any:
     if isinstance(type_, sql.JSON):  # any JSON value, though SQLAlchemy says dict
         return Any
     try:

@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar, final
 
-from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from interceptors.arguments import Arguments
@@ -10,6 +9,7 @@ from interceptors.fastapi.sources import RouteContext
 from interceptors.resources.conditions import Conditions
 from interceptors.resources.names import Handler
 from interceptors.resources.operation import Operation
+from interceptors.resources.vocabulary import Query
 
 __all__ = ["ResourceContext", "Work", "operation_of", "work_of"]
 
@@ -21,7 +21,7 @@ class Work:
     __slots__ = ("first_query", "instance", "key")
 
     def __init__(self) -> None:
-        self.first_query: Select[Any] | None = None
+        self.first_query: Query | None = None
         """`ctx.query` as it was made: as long as it is this one nobody has narrowed it."""
         self.instance: object = None
         """The mapped object of the row that is changed."""
@@ -63,7 +63,7 @@ class ResourceContext(RouteContext):
     """The row as a dict."""
     result: Any = _special()
     """What PAGINATE and ALL found."""
-    query: Select[Any] = _special()
+    query: Query = _special()
     """`select(Model)`, limited to the parent: a `Select`, which is immutable, so replace it."""
     conditions: Conditions = _special()
     """What the query string said; applied to the query after the before hook."""

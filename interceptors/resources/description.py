@@ -5,23 +5,20 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
-from sqlalchemy import Column, Select, inspect, select
+from sqlalchemy import Column, inspect, select
 from sqlalchemy.exc import NoInspectionAvailable
-from sqlalchemy.orm import Mapper, QueryableAttribute, RelationshipProperty, undefer
+from sqlalchemy.orm import Mapper, undefer
 
 from interceptors.describing import location
 from interceptors.resources.column_types import value_type
 from interceptors.resources.errors import ResourceError, suggest_all
 from interceptors.resources.undocumented import is_deferred, is_one_to_many, kind_of, pairs_of
+from interceptors.resources.vocabulary import Adapter, ModelColumn, Query, Relationship
 
-__all__ = ["Description", "Relation", "Row", "is_model", "kebab_case", "plural", "snake_case"]
-
-
-Row: TypeAlias = dict[str, Any]
-"""A row: its columns by name, and later what was loaded with it."""
+__all__ = ["Description", "Relation", "is_model", "kebab_case", "plural", "snake_case"]
 
 
 def is_model(given: object) -> bool:
@@ -51,7 +48,7 @@ class Relation:
     """A relationship of a model, with the resource of its other end."""
 
     name: str
-    property: RelationshipProperty[Any]
+    property: Relationship
     target: "Description"
 
 
@@ -67,7 +64,7 @@ class Description:
     """What a client may load with `with`; filled in when every resource is known."""
     serializer: Callable[[dict[str, Any], Any], dict[str, Any]] | None = None
     """Makes of a row what clients see."""
-    adapters: dict[str, TypeAdapter[Any]] = field(default_factory=dict[str, TypeAdapter[Any]])
+    adapters: dict[str, Adapter] = field(default_factory=dict[str, Adapter])
     """What parses the values of columns."""
     models: dict[Any, type[BaseModel]] = field(default_factory=dict[Any, type[BaseModel]])
     """The schemas made for it, by what they are for: each is one component of the OpenAPI document."""
@@ -102,7 +99,7 @@ class Description:
         return found
 
     @cached_property
-    def columns(self) -> Mapping[str, QueryableAttribute[Any]]:
+    def columns(self) -> Mapping[str, ModelColumn]:
         """Every column attribute by its name, in the mapper's order, expressions (`column_property`) included."""
         return {attribute.key: getattr(self.model, attribute.key) for attribute in self.mapper.column_attrs}
 
@@ -128,7 +125,7 @@ class Description:
         return str(self.mapper.get_property_by_column(columns[0]).key)
 
     @property
-    def key_column(self) -> QueryableAttribute[Any]:
+    def key_column(self) -> ModelColumn:
         """The primary key."""
         return self.columns[self.key]
 
@@ -137,7 +134,7 @@ class Description:
         found: Any = self.mapper.column_attrs[name].columns[0]
         return found  # type: ignore[no-any-return]  # SQLAlchemy does not type the list's items
 
-    def adapter(self, name: str) -> TypeAdapter[Any]:
+    def adapter(self, name: str) -> Adapter:
         """Parses the values of a column. Made at first use: that takes longer than the rest of a request."""
         found = self.adapters.get(name)
         if found is None:
@@ -145,12 +142,12 @@ class Description:
         return found
 
     @property
-    def key_type(self) -> TypeAdapter[Any]:
+    def key_type(self) -> Adapter:
         """Parses a path parameter."""
         return self.adapter(self.key)
 
     @cached_property
-    def select(self) -> Select[Any]:
+    def select(self) -> Query:
         """`select(Model)`, as hooks get it."""
         return select(self.model)
 
@@ -159,7 +156,7 @@ class Description:
         """The options with which a row comes whole, deferred columns too."""
         return (undefer("*"),) if any(is_deferred(a) for a in self.mapper.column_attrs) else ()
 
-    def relationship(self, name: str, option: str) -> RelationshipProperty[Any]:
+    def relationship(self, name: str, option: str) -> Relationship:
         """A relationship that an option names. Raises ResourceError for an unknown one."""
         found = self.mapper.relationships.get(name)
         if found is None:

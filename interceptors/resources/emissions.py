@@ -22,6 +22,7 @@ from interceptors.resources.errors import HookParameterError
 from interceptors.resources.hooks import read_parameters
 from interceptors.resources.names import COMMON, SPECIAL, Handler
 from interceptors.resources.rendering import concealed
+from interceptors.resources.vocabulary import Adapter
 from interceptors.signatures import SpecialType
 
 __all__ = ["Emission", "Facts", "check_event", "event_handler"]
@@ -126,7 +127,7 @@ def _getter(
     if name in _STORED:
         if annotation in _PLAIN or getattr(annotation, "__origin__", None) in (dict, list):
             return lambda ctx: ctx.payload.get(name)
-        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+        adapter: Adapter = TypeAdapter(annotation)
         # As JSON, so that a strict model takes the texts of its own values.
         return lambda ctx: adapter.validate_json(json.dumps(ctx.payload.get(name)))
     getters: dict[str, Callable[[EventContext], Any]] = {

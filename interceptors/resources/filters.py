@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import Any, TypeGuard
 
 import sqlalchemy.types as sql
-from sqlalchemy import BindParameter, ColumnElement, Select, and_, bindparam, false, not_, or_, true
-from sqlalchemy.orm import QueryableAttribute
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, false, not_, or_, true
 
 from interceptors.resources.column_types import is_text
 from interceptors.resources.conditions import EQUALITIES, LIKES, LISTS, PAIRS, Condition, Conditions
 from interceptors.resources.description import Description
 from interceptors.resources.errors import ResourceError, suggest_all
+from interceptors.resources.vocabulary import ColumnType, Expression, ModelColumn, Query
 
 __all__ = ["apply_conditions", "page_of", "where"]
 
@@ -25,13 +25,13 @@ _SEVERAL: tuple[type[Any], ...] = (list, tuple, set, frozenset)
 _LAST_OFFSET = 2**62  # databases count in 64 bits, and add the page to it
 
 
-def apply_conditions(query: Select[Any], conditions: Conditions, description: Description) -> Select[Any]:
+def apply_conditions(query: Query, conditions: Conditions, description: Description) -> Query:
     """The query with the conditions' WHERE and ORDER BY. Raises ResourceError for what a hook has written wrongly."""
     clause = where(conditions.q, description)
     return (query if clause is None else query.where(clause)).order_by(*_order(conditions, description))
 
 
-def page_of(query: Select[Any], conditions: Conditions) -> Select[Any]:
+def page_of(query: Query, conditions: Conditions) -> Query:
     """One page of it."""
     offset = (max(conditions.page, 1) - 1) * conditions.per_page
     return query.limit(conditions.per_page).offset(min(offset, _LAST_OFFSET))
@@ -43,8 +43,8 @@ def where(q: list[Any], description: Description) -> ColumnElement[bool] | None:
     return and_(*(clause for _, clause in parts)) if parts else None
 
 
-def _order(conditions: Conditions, description: Description) -> list[ColumnElement[Any]]:
-    order: list[ColumnElement[Any]] = []
+def _order(conditions: Conditions, description: Description) -> list[Expression]:
+    order: list[Expression] = []
     for sort in conditions.sort:
         attribute = _attribute(sort.name, f"{sort!r}", description)
         direction = sort.type.upper()
@@ -99,7 +99,7 @@ def _comparison(condition: Condition, description: Description) -> ColumnElement
     return make(attribute, type_, condition.value)
 
 
-def _attribute(name: str, where_: str, description: Description) -> QueryableAttribute[Any]:
+def _attribute(name: str, where_: str, description: Description) -> ModelColumn:
     found = description.columns.get(name)
     if found is None:
         raise ResourceError(
@@ -109,7 +109,7 @@ def _attribute(name: str, where_: str, description: Description) -> QueryableAtt
     return found
 
 
-def _check_value(condition: Condition, type_: sql.TypeEngine[Any]) -> None:
+def _check_value(condition: Condition, type_: ColumnType) -> None:
     """What a client sends has been checked; a hook's mistake would be an odd error of the database, or an odd result."""
     value, form = condition.value, condition.condition
     if form in PAIRS:
@@ -127,7 +127,7 @@ def _check_value(condition: Condition, type_: sql.TypeEngine[Any]) -> None:
 # -- comparisons: (column, its type, value) ----------------------------------------------------------------------------
 
 
-def _bound(type_: sql.TypeEngine[Any], value: Any, *, expanding: bool = False) -> BindParameter[Any]:
+def _bound(type_: ColumnType, value: Any, *, expanding: bool = False) -> BindParameter[Any]:
     """A parameter of the widest type of its kind: PostgreSQL would round it to the column's scale, or refuse it."""
     if isinstance(type_, sql.Integer):
         type_ = sql.BigInteger()
@@ -136,7 +136,7 @@ def _bound(type_: sql.TypeEngine[Any], value: Any, *, expanding: bool = False) -
     return bindparam(None, value, type_=type_, unique=True, expanding=expanding)
 
 
-def _pattern(type_: sql.TypeEngine[Any], text: str) -> BindParameter[str]:
+def _pattern(type_: ColumnType, text: str) -> BindParameter[str]:
     """Of the column's type: a TypeDecorator has its say, as in any comparison."""
     for ordinary in (_ESCAPE, "%", "_"):
         text = text.replace(ordinary, _ESCAPE + ordinary)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,6 +15,7 @@ from interceptors.resources.description import Description
 from interceptors.resources.errors import ApiError
 from interceptors.resources.names import Handler
 from interceptors.resources.query_string import parse_conditions
+from interceptors.resources.vocabulary import Query
 
 __all__ = ["Operation", "Parent"]
 
@@ -30,7 +31,7 @@ class Parent:
     """The attribute of the model further down."""
     above: "Parent | None"
 
-    def query(self, params: Mapping[str, Any]) -> Select[Any]:
+    def query(self, params: Mapping[str, Any]) -> Query:
         """Selects the row's key, if the row belongs to the parent above it."""
         column = self.description.key_column
         query = select(column).where(column == params[self.parameter])

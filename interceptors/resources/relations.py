@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapper, RelationshipProperty
+from sqlalchemy.orm import Mapper
 from sqlalchemy.orm.exc import UnmappedColumnError
 
 from interceptors.describing import location
 from interceptors.resources.conditions import With
-from interceptors.resources.description import Description, Relation, Row
+from interceptors.resources.description import Description, Relation
 from interceptors.resources.errors import ApiError, ResourceError, suggest_all
 from interceptors.resources.undocumented import (
     is_list,
@@ -22,6 +22,7 @@ from interceptors.resources.undocumented import (
     remote_column,
     secondary_of,
 )
+from interceptors.resources.vocabulary import Relationship, Row
 
 __all__ = ["check_relation", "load_relations"]
 
@@ -128,5 +129,5 @@ def _is_mapped(mapper: Mapper[Any], column: Any) -> bool:
     return True
 
 
-def _place(found: RelationshipProperty[Any]) -> str:
+def _place(found: Relationship) -> str:
     return f"{found.parent.class_.__name__}.{found.key} ({location(found.parent.class_)})"

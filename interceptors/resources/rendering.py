@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from interceptors.resources.conditions import With
 from interceptors.resources.context import ResourceContext, operation_of
-from interceptors.resources.description import Description, Row
+from interceptors.resources.description import Description
 from interceptors.resources.names import Handler
+from interceptors.resources.vocabulary import Row
 
 __all__ = ["concealed", "json_answer", "render"]
 

@@ -7,39 +7,40 @@ from collections.abc import Mapping
 from inspect import Parameter, signature
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from interceptors.resources.description import Description
 from interceptors.resources.errors import ResourceError, suggest_all
+from interceptors.resources.vocabulary import Query
 
 __all__ = ["assign", "count", "fetch", "make", "reload", "rows", "still_matching"]
 
 
-async def rows(session: AsyncSession, query: Select[Any], description: Description) -> list[dict[str, Any]]:
+async def rows(session: AsyncSession, query: Query, description: Description) -> list[dict[str, Any]]:
     """The rows of a query, whatever columns it names itself."""
     columns = description.columns
     found = await session.execute(query.with_only_columns(*columns.values(), maintain_column_froms=True))
     return [dict(zip(columns, row, strict=True)) for row in found]
 
 
-async def count(session: AsyncSession, query: Select[Any], description: Description) -> int:
+async def count(session: AsyncSession, query: Query, description: Description) -> int:
     """How many rows the query gives, duplicates from joins and DISTINCT as they are. A LIMIT is the page's business."""
     keys = query.with_only_columns(description.key_column, maintain_column_froms=True)
     keys = keys.order_by(None).limit(None).offset(None)
     return int((await session.execute(select(func.count()).select_from(keys.subquery()))).scalar_one())
 
 
-async def fetch(session: AsyncSession, query: Select[Any], description: Description, key: Any) -> Any:
+async def fetch(session: AsyncSession, query: Query, description: Description, key: Any) -> Any:
     """The mapped object of a key as the query gives it, or None."""
-    statement: Select[Any] = query.where(description.key_column == key).with_only_columns(
+    statement: Query = query.where(description.key_column == key).with_only_columns(
         description.model, maintain_column_froms=True
     )
     statement = statement.options(*description.loading).execution_options(populate_existing=True)
     return (await session.scalars(statement)).unique().first()
 
 
-async def still_matching(session: AsyncSession, query: Select[Any], description: Description, key: Any) -> bool:
+async def still_matching(session: AsyncSession, query: Query, description: Description, key: Any) -> bool:
     """Does the row match the query as the before hook left it? From now on it is locked, where databases lock rows."""
     column = description.key_column
     matching = query.where(column == key).with_only_columns(column, maintain_column_froms=True).order_by(None)

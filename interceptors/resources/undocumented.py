@@ -11,6 +11,7 @@ from sqlalchemy import BinaryExpression, Column, ColumnElement, FromClause, Inte
 from sqlalchemy.orm import ColumnProperty, RelationshipDirection, RelationshipProperty
 
 from interceptors.libraries import Library, declares
+from interceptors.resources.vocabulary import ColumnType, Expression, Relationship
 
 __all__ = [
     "decorated_type",
@@ -47,7 +48,7 @@ for _name in ("left", "operator", "right"):
 _EQUALITY: object = _EXAMPLE.operator
 
 
-def joins_of(found: RelationshipProperty[Any]) -> list[ColumnElement[bool]]:
+def joins_of(found: Relationship) -> list[ColumnElement[bool]]:
     """The conditions by which its rows are found: with a secondary table two, else one."""
     joins = [found.primaryjoin]
     if found.secondary is not None:
@@ -62,43 +63,43 @@ def is_pair(clause: ColumnElement[bool]) -> bool:
     return clause.operator is _EQUALITY and isinstance(clause.left, Column) and isinstance(clause.right, Column)
 
 
-def secondary_of(found: RelationshipProperty[Any]) -> FromClause | None:
+def secondary_of(found: Relationship) -> FromClause | None:
     """The table between the two, if there is one."""
     return found.secondary
 
 
-def local_column(found: RelationshipProperty[Any]) -> ColumnElement[Any]:
+def local_column(found: Relationship) -> Expression:
     """The column of the row that asks."""
     return next(iter(found.local_columns))
 
 
-def remote_column(found: RelationshipProperty[Any]) -> ColumnElement[Any]:
+def remote_column(found: Relationship) -> Expression:
     """The column that is equal to it: the related row's, or the secondary table's."""
     return next(iter(found.synchronize_pairs))[1] if found.secondary is not None else next(iter(found.remote_side))
 
 
-def pairs_of(found: RelationshipProperty[Any]) -> list[tuple[ColumnElement[Any], ColumnElement[Any]]]:
+def pairs_of(found: Relationship) -> list[tuple[Expression, Expression]]:
     """Which local column is equal to which remote one."""
     return list(found.local_remote_pairs or ())
 
 
-def is_one_to_many(found: RelationshipProperty[Any]) -> bool:
+def is_one_to_many(found: Relationship) -> bool:
     """Has one row many of them, each with a foreign key?"""
     return found.direction is RelationshipDirection.ONETOMANY
 
 
-def kind_of(found: RelationshipProperty[Any]) -> str:
+def kind_of(found: Relationship) -> str:
     """For messages: `onetomany`."""
     return found.direction.name.lower()
 
 
-def order_of(found: RelationshipProperty[Any]) -> tuple[ColumnElement[Any], ...]:
+def order_of(found: Relationship) -> tuple[Expression, ...]:
     """What its rows are ordered by."""
     order: Any = found.order_by
-    return tuple(cast("Iterable[ColumnElement[Any]]", order or ()))
+    return tuple(cast("Iterable[Expression]", order or ()))
 
 
-def is_list(found: RelationshipProperty[Any]) -> bool:
+def is_list(found: Relationship) -> bool:
     """Has a row a list of them, or one at most?"""
     return bool(_library.needed(found, "uselist", _RELATED))
 
@@ -129,6 +130,6 @@ def enum_values(type_: sql.Enum) -> Any:
     return type_.enum_class or tuple(type_.enums)
 
 
-def decorated_type(type_: sql.TypeDecorator[Any]) -> sql.TypeEngine[Any]:
+def decorated_type(type_: sql.TypeDecorator[Any]) -> ColumnType:
     """The type that the database has."""
     return type_.impl_instance

@@ -25,7 +25,7 @@ DriverRow: TypeAlias = tuple[object, ...]
 Answer: TypeAlias = dict[str, object]
 """Attributes of a cursor."""
 Params: TypeAlias = Mapping[str, object] | Sequence[object]
-Description: TypeAlias = Sequence[tuple[object, ...]] | None
+CursorDescription: TypeAlias = Sequence[tuple[object, ...]] | None
 
 _ANY_TYPE = {"postgresql": 1700}
 """The type code of an answer's columns, where a dialect wants one: PostgreSQL's numeric types refuse None."""
@@ -114,7 +114,7 @@ class Statement:
         self.columns = self._wanted
         """The columns that the driver gave, once it has executed."""
         self._executed: tuple[SQLResult, int | None, bool] | None = None  # the result, its row count, were rows read?
-        self._description: Description = None
+        self._description: CursorDescription = None
         self._failure: Exception | None = None  # the driver's error, if the last call failed,
         self._wrapped: Exception | None = None  # and what SQLAlchemy makes of it
         self._lost: Exception | None = None  # why the connection cannot be used any more
@@ -246,7 +246,7 @@ class Statement:
             context.cursor = cast("DBAPICursor", cursor)
         cursor.answer(**answer)
 
-    def _describe(self, columns: tuple[str, ...]) -> Description:
+    def _describe(self, columns: tuple[str, ...]) -> CursorDescription:
         """The description of a result with these columns; None where the statement returns no rows."""
         if self._executed and columns == self.columns:
             return self._description
