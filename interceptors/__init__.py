@@ -4,6 +4,7 @@ This is the core. FastAPI lives in `interceptors.fastapi`, helpers for tests in 
 """
 
 from interceptors.arguments import Arguments
+from interceptors.bindings import InvocationBindings
 from interceptors.candidates import Candidate, Explanation
 from interceptors.chain import Chain, compose
 from interceptors.context import InvocationContext, InvocationSource
@@ -33,7 +34,6 @@ from interceptors.errors import (
     UserNotResolvedError,
     WrongCallError,
 )
-from interceptors.injection import InvocationBindings
 from interceptors.kinds import Interceptor, InterceptorFunction, InterceptorOrKey, Next
 from interceptors.registry import InterceptorRegistry
 

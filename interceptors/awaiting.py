@@ -7,10 +7,12 @@ Nearly all layers write `await next()`. That can be seen in their code, once, an
 import dis
 import inspect
 from collections.abc import Awaitable
+from contextlib import suppress
 from functools import lru_cache
 from types import CodeType
 from typing import Any
 
+from interceptors.current import current
 from interceptors.describing import location, name_of
 from interceptors.kinds import InterceptorFunction, Next, is_function_like
 
@@ -25,9 +27,17 @@ def awaiting(interceptor: object, function: InterceptorFunction) -> InterceptorF
 def _awaited(interceptor: object, function: InterceptorFunction) -> InterceptorFunction:
     async def run(ctx: Any, next: Next) -> Any:
         given: list[object] = []  # what came from further in
+        cell = current.get()
 
         async def inner() -> Any:
-            result = await next()
+            # Whoever awaits it, in whatever task: what runs further in belongs to the same invocation as this layer.
+            token = None if current.get() is cell else current.set(cell)
+            try:
+                result = await next()
+            finally:
+                if token is not None:
+                    with suppress(ValueError):  # closed in another context, which has nothing to put back
+                        current.reset(token)
             given.append(result)
             return result
 

@@ -6,22 +6,21 @@ from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from inspect import Parameter
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol, TypeAlias, final
+from typing import Any, ClassVar, Protocol, final
 
 import anyio
 
 from interceptors.arguments import Arguments
+from interceptors.current import Cell, current
 from interceptors.errors import OutsideInvocationError, UserNotResolvedError
 
 __all__ = [
     "MISSING",
-    "Cell",
     "InvocationContext",
     "InvocationPlan",
     "InvocationSource",
     "RequestState",
     "Running",
-    "current",
     "innermost",
     "running",
 ]
@@ -32,16 +31,8 @@ MISSING: Any = object()
 _SCOPE_KEY = "interceptors"
 
 
-Cell: TypeAlias = list[Any]
-"""An invocation while it runs: [its context, or None when it has ended; the cell that it was started in, or None].
-
-`current` holds a cell and not the context, and the cell is emptied at the end. So a contextvars context that somebody
-keeps (a copy, a task, a timer) keeps no request alive, and a task that outlives the request in which it was started
-belongs to none; while an invocation further out runs, what an inner one has left behind still belongs to that one.
-"""
-
-current: ContextVar[Cell] = ContextVar("interceptors.current")
-"""The innermost invocation of this task, or of the task that started it. Set here and by `interceptors.entry` only."""
+_asking: ContextVar[tuple[tuple[anyio.Lock, "InvocationPlan"], ...]] = ContextVar("interceptors.asking", default=())
+"""The locks of the requests whose user is being asked for here, and by which plan: it would wait for itself."""
 
 
 @final
@@ -51,13 +42,13 @@ class Running:
     __slots__ = ("_cell", "_ctx", "_token")
 
     _cell: Cell
-    _token: Token[Cell]
+    _token: Token[Cell | None]
 
     def __init__(self, ctx: "InvocationContext") -> None:
         self._ctx = ctx
 
     def __enter__(self) -> None:
-        self._cell = [self._ctx, current.get(None)]
+        self._cell = [self._ctx, current.get()]
         self._token = current.set(self._cell)
 
     def __exit__(self, *_: object) -> None:
@@ -74,7 +65,7 @@ class Running:
 
 def innermost() -> "InvocationContext | None":
     """The innermost invocation that runs here; None outside."""
-    cell = current.get(None)
+    cell = current.get()
     while cell is not None:
         ctx: InvocationContext | None = cell[0]
         if ctx is not None:
@@ -131,6 +122,15 @@ def _is_mapping(scope: object) -> bool:
     return type(scope) is dict or isinstance(scope, MutableMapping)  # the first test is the quick one
 
 
+def _check_asks_not_for_itself(state: RequestState) -> None:
+    for lock, plan in _asking.get():
+        if lock is state.lock:
+            raise UserNotResolvedError(
+                f"The registry's `current_user`, {plan.asked_for_user}, asks for the current user, which it is called to find. Take the "
+                f"request that it gets, or `InvocationBindings.request`."
+            )
+
+
 class InvocationPlan(Protocol):
     """What a context asks of the plan that it was made by."""
 
@@ -142,7 +142,9 @@ class InvocationPlan(Protocol):
     @property
     def parameters(self) -> Mapping[str, Parameter]: ...
     def user_at_once(self, request: Any, /) -> Any: ...
-    async def user(self, request: Any, /) -> Any: ...
+    async def user(self, ctx: "InvocationContext", /) -> Any: ...
+    @property
+    def asked_for_user(self) -> str: ...
 
 
 class InvocationContext:
@@ -242,9 +244,15 @@ class InvocationContext:
         if state.user is MISSING and "current_user" not in state.bindings:
             if state.lock is None:
                 state.lock = anyio.Lock()
+            _check_asks_not_for_itself(state)
             async with state.lock:
-                user = state.user
-                state.user = await self._plan.user(self.request) if user is MISSING else user
+                if state.user is MISSING:
+                    token = _asking.set((*_asking.get(), (state.lock, self._plan)))
+                    try:
+                        state.user = await self._plan.user(self)
+                    finally:
+                        with suppress(ValueError):  # closed in another context
+                            _asking.reset(token)
         return state.bindings.get("current_user", state.user)
 
     def user_at_once(self) -> Any:
@@ -256,6 +264,7 @@ class InvocationContext:
         if state.user is MISSING and "current_user" not in state.bindings:
             user = self._plan.user_at_once(self.request)
             if user is MISSING:
+                _check_asks_not_for_itself(state)
                 raise UserNotResolvedError(
                     f"The current user of {self.target_name} is not known yet; `await ctx.current_user()` first."
                 )

@@ -14,7 +14,8 @@ from weakref import WeakSet
 
 from interceptors.candidates import Explanation
 from interceptors.compiler import Registrations, compile_plan, explain
-from interceptors.context import Cell, InvocationContext, InvocationSource, Running, current, innermost
+from interceptors.context import InvocationContext, InvocationSource, Running, innermost
+from interceptors.current import Cell, current
 from interceptors.errors import InvalidTargetError
 from interceptors.metadata import changes
 from interceptors.plan import Plan
@@ -112,7 +113,7 @@ class Entry:
             ctx._target = self._instance
         if request is not None:
             ctx._request, ctx._response = request, response
-        elif current.get(None) is not None and ctx.belongs_to_request and (outer := innermost()) is not None:
+        elif current.get() is not None and ctx.belongs_to_request and (outer := innermost()) is not None:
             ctx._root = outer._root or outer
         return ctx
 
@@ -152,7 +153,7 @@ async def run(ctx: InvocationContext) -> Any:
 
     The one place that sets and resets it; `with Running(ctx)` written out, which would cost a tenth of an invocation.
     """
-    cell: Cell = [ctx, current.get(None)]
+    cell: Cell = [ctx, current.get()]
     token = current.set(cell)
     try:
         return await ctx._plan.run(ctx)

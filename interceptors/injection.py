@@ -12,15 +12,24 @@ from weakref import WeakKeyDictionary
 
 from dependency_injector import containers, providers
 
+from interceptors.bindings import (
+    InvocationBindings,
+    bindings_of,
+    called_as,
+    check_container,
+    check_kept,
+    handed_out,
+    is_awaited,
+)
 from interceptors.constructors import Attribute, check_constructor, check_instance, leading, marked_attributes
-from interceptors.context import MISSING, InvocationContext, running
-from interceptors.describing import location
+from interceptors.context import MISSING, InvocationContext
+from interceptors.describing import location, name_of
 from interceptors.errors import InjectionError, UnknownKeyError
 from interceptors.kinds import is_provider
 from interceptors.signatures import InjectedParameter, SpecialType, TargetSignature
 from interceptors.undocumented import ProvidersMap, key_of, modified
 
-__all__ = ["Getter", "Injector", "InvocationBindings", "Pending", "settle"]
+__all__ = ["Getter", "Injector", "Pending", "settle"]
 
 Getter: TypeAlias = Callable[[InvocationContext], Any]
 """Gives an injected value, or a `Pending`."""
@@ -40,46 +49,14 @@ async def settle(value: Any) -> Any:
     return await value.start() if type(value) is Pending else value
 
 
-def _request() -> Any:
-    return running().request
-
-
-def _response() -> Any:
-    return running().response
-
-
-def _current_user() -> Any:
-    return running().user_at_once()
-
-
-def _provider(function: Callable[[], Any]) -> providers.Provider[Any]:
-    provider: providers.Callable[Any] = providers.Callable(function)
-    # dependency-injector remembers from the first call whether a provider is asynchronous; these four never are.
-    provider.disable_async_mode()
-    return provider
-
-
-class InvocationBindings(containers.DeclarativeContainer):
-    """What runs just now, for providers of your own: `providers.Factory(Audit, request=InvocationBindings.request)`.
-
-    Raises OutsideInvocationError where no invocation runs.
-    """
-
-    context = _provider(running)
-    request = _provider(_request)
-    response = _provider(_response)
-    current_user = _provider(_current_user)
-
-
-_BINDINGS: dict[str, providers.Provider[Any]] = InvocationBindings.providers
-
-
 class Injector:
     """Resolves keys, markers and constructors against one dependency-injector container, or none."""
 
     def __init__(self, container: containers.Container | None, current_user: Any) -> None:
         if isinstance(container, type):
             raise TypeError(f"`container` is the class {container.__name__}; give an instance: {container.__name__}()")
+        if container is not None:
+            check_container(container)
         self.container = container
         self._current_user = current_user
         self._constructors: WeakKeyDictionary[type, TargetSignature] = WeakKeyDictionary()
@@ -111,10 +88,8 @@ class Injector:
 
     async def get(self, ctx: InvocationContext, key: str, default: Any) -> Any:
         """The value of a key that is bound neither on the invocation nor on its request."""
-        if key == "current_user":
-            return await ctx.current_user()
         if key in _SPECIAL_GETTERS:
-            return _SPECIAL_GETTERS[key](ctx)
+            return await settle(_SPECIAL_GETTERS[key](ctx))
         provider = self.provider(key)
         if provider is None:
             if default is MISSING:
@@ -128,17 +103,22 @@ class Injector:
         """The user if finding it needs no `await`, else MISSING."""
         return MISSING if self._current_user is not None else _user_of_scope(request)
 
-    async def user(self, request: Any) -> Any:
+    @property
+    def asked_for_user(self) -> str:
+        """What is asked who the user is, for messages."""
+        return f"{name_of(self._current_user)} ({location(self._current_user)})"
+
+    async def user(self, ctx: InvocationContext) -> Any:
         """Ask who the user is: the registry's `current_user`, else Starlette's authentication middleware."""
         ask: Any = self._current_user
         if ask is None:
-            return _user_of_scope(request)
+            return _user_of_scope(ctx.request)
         if is_provider(ask):
-            found = self.own(ask)()
-        elif request is None:
+            found = called_as(ctx, self.own(ask))
+        elif ctx.request is None:
             return None
         else:
-            found = ask(request)
+            found = called_as(ctx, ask, ctx.request)
         return await found if inspect.isawaitable(found) else found
 
     # -- parameters ----------------------------------------------------------------------------------------------------
@@ -191,15 +171,16 @@ class Injector:
                 name,
             )
         provider = modified(marker, self.own(target), self._map)
-        return self.from_provider(provider) if call else lambda ctx: provider
+        return self.from_provider(provider) if call else lambda ctx: handed_out(ctx, provider)
 
     def _from_key(self, key: str, marker: Any, owner: str, parameter: str, *, call: bool) -> Getter:
-        provider = _BINDINGS.get(key) or self.provider(key)
-        if provider is not None:
-            provider = modified(marker, provider, self._map)
+        provider = InvocationBindings.providers.get(key) or self.provider(key)
+        made = None if provider is None else modified(marker, provider, self._map)
         provided: Getter | None = None
-        if provider is not None:
-            provided = self.from_provider(provider) if call else lambda _: provider
+        if call and made is provider and key in _SPECIAL_GETTERS:
+            provided = _SPECIAL_GETTERS[key]
+        elif made is not None:
+            provided = self.from_provider(made) if call else lambda ctx: handed_out(ctx, made)
 
         def get(ctx: InvocationContext) -> Any:
             value = ctx.bound(key)
@@ -213,21 +194,24 @@ class Injector:
         return get
 
     def from_provider(self, provider: providers.Provider[Any]) -> Getter:
-        """The value of a provider; the current user is resolved first if it takes part in it."""
-        is_async = provider.is_async_mode_enabled
+        """The value of a provider; the current user is resolved first if it takes part in it.
 
-        def get(_: InvocationContext) -> Any:
-            value: Any = provider()
-            return Pending(lambda: value) if is_async() and inspect.isawaitable(value) else value
+        Raises InjectionError for what is made once, and would keep something of the first invocation.
+        """
+        check_kept(provider)
+
+        def get(ctx: InvocationContext) -> Any:
+            value: Any = called_as(ctx, provider)
+            return Pending(lambda: value) if is_awaited(provider, value) else value
 
         async def after_user(ctx: InvocationContext) -> Any:
             await ctx.current_user()
             return await settle(get(ctx))
 
-        return (lambda ctx: Pending(partial(after_user, ctx))) if _needs_user(provider) else get
+        return (lambda ctx: Pending(partial(after_user, ctx))) if "current_user" in bindings_of(provider) else get
 
     def _known_keys(self, ctx: InvocationContext) -> list[str]:
-        return [*self.keys(), *_BINDINGS, *ctx.bound_keys()]
+        return [*self.keys(), *_SPECIAL_GETTERS, *ctx.bound_keys()]
 
 
 _BIND_IT = "Give the container such a provider, or bind the key with ctx.bind or ctx.bind_request further out."
@@ -236,6 +220,7 @@ _SPECIAL_GETTERS: dict[str, Getter] = {
     "request": lambda ctx: ctx.request,
     "response": lambda ctx: ctx.response,
     "context": lambda ctx: ctx,
+    "current_user": lambda ctx: Pending(ctx.current_user),
 }
 
 
@@ -258,14 +243,6 @@ async def _build_later(make: Callable[..., Any], values: dict[str, Any]) -> Any:
 def _make(cls: type, by_position: list[tuple[str, Any]], /, **values: Any) -> Any:
     """Where some parameters are positional-only; those that are not injected have their defaults."""
     return cls(*[values.pop(name, default) for name, default in by_position], **values)
-
-
-def _needs_user(provider: Any) -> bool:
-    """Does it, or anything that it is made of, ask for the current user?"""
-    return any(
-        isinstance(part, providers.Callable) and part.provides is _current_user
-        for part in (provider, *provider.traverse())
-    )
 
 
 def _user_of_scope(request: Any) -> Any:

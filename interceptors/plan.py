@@ -221,9 +221,14 @@ class Plan:
         """The user if finding it needs no `await`."""
         return self._injector.user_at_once(request)
 
-    async def user(self, request: Any) -> Any:
-        """Who the user of a request is."""
-        return await self._injector.user(request)
+    async def user(self, ctx: InvocationContext) -> Any:
+        """Who the user of the request is."""
+        return await self._injector.user(ctx)
+
+    @property
+    def asked_for_user(self) -> str:
+        """What is asked who the user is, for messages."""
+        return self._injector.asked_for_user
 
 
 async def _unpack_later(spec: ArgumentSpec, values: Mapping[str, Any]) -> Any:

@@ -4,7 +4,8 @@ import inspect
 from functools import wraps
 from typing import Any, Protocol, TypeVar, cast
 
-from interceptors.context import Cell, InvocationSource, current
+from interceptors.context import InvocationSource
+from interceptors.current import Cell, current
 from interceptors.describing import function_behind, location
 from interceptors.entry import Entry
 from interceptors.errors import InvalidTargetError
@@ -158,7 +159,7 @@ def _intercepted_method(registry: Registry, name: str, raw: Any) -> Any:
         target = _target_of(self)
         ctx = entry_of(target, name, _SOURCE).context(args, kwargs)
         ctx._target = target
-        cell: Cell = [ctx, current.get(None)]
+        cell: Cell = [ctx, current.get()]
         token = current.set(cell)
         try:
             return await ctx._plan.run(ctx)

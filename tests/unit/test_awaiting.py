@@ -1,6 +1,7 @@
 """Layers that forget to await `next()` run what is further in all the same, or are named."""
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable
 from functools import partial, wraps
 from typing import Any
@@ -11,7 +12,7 @@ from dependency_injector import containers, providers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interceptors import InterceptorRegistry, Next, compose, intercept
+from interceptors import InterceptorRegistry, InvocationBindings, Next, OutsideInvocationError, compose, intercept
 from interceptors.awaiting import awaiting
 from tests.unit.helpers import on_both_backends, passing, place, recording
 
@@ -251,3 +252,129 @@ def test_any_mixture_of_layers_gives_what_the_method_gives(layers: list[Any], va
 
 async def _invoked(service: Any, value: int) -> Any:
     return await InterceptorRegistry().invoke(service, "work", value)
+
+
+# -- in another task ---------------------------------------------------------------------------------------------------
+
+
+class Worker:
+    """Awaits what it is given in a task that belongs to the invocation which came first."""
+
+    task: "asyncio.Task[None] | None" = None
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def work(self) -> None:
+        while True:
+            next, done = await self.queue.get()
+            try:
+                done.set_result(await next())
+            except Exception as error:
+                done.set_exception(error)
+
+    async def __call__(self, ctx: Any, next: Next) -> Any:
+        if self.task is None:
+            self.task = asyncio.create_task(self.work())
+        done = asyncio.get_running_loop().create_future()
+        await self.queue.put((next, done))
+        return await done
+
+    intercept = __call__
+
+
+async def in_an_empty_context(ctx: Any, next: Next) -> Any:
+    return await asyncio.create_task(next(), context=contextvars.Context())
+
+
+async def in_a_context_of_its_own(ctx: Any, next: Next) -> Any:
+    context = contextvars.copy_context()
+    return await asyncio.create_task(next(), context=context)
+
+
+async def in_a_proxied_service(ctx: Any, next: Next) -> Any:
+    class Runs:
+        async def run(self, what: Any) -> Any:
+            return await what()
+
+    return await InterceptorRegistry().intercepted(Runs()).run(next)
+
+
+async def by_hand(ctx: Any, next: Next) -> Any:
+    return await compose(in_an_empty_context, in_a_proxied_service)(ctx, next)
+
+
+class Inner:
+    async def ask(self) -> Any:
+        return InvocationBindings.request()
+
+
+@pytest.mark.parametrize(
+    "hands_over", [Worker, in_an_empty_context, in_a_context_of_its_own, in_a_proxied_service, by_hand]
+)
+async def test_what_runs_further_in_belongs_to_the_invocation_whoever_awaits_it(hands_over: Any) -> None:
+    """The target, what it calls, and a layer in between, whatever task `next()` is awaited in."""
+    registry, layer = InterceptorRegistry(), hands_over() if hands_over is Worker else hands_over
+    inner, seen = registry.intercepted(Inner()), []
+
+    async def between(ctx: Any, next: Next) -> Any:
+        seen.append((InvocationBindings.context() is ctx, await inner.ask() is ctx.request))
+        return await next()
+
+    class Outer:
+        @intercept(layer, between)
+        async def work(self) -> Any:
+            name = InvocationBindings.context().target_name
+            return [InvocationBindings.request(), name, await inner.ask(), await registry.invoke(Inner(), "ask")]
+
+    for _ in range(3):
+        request = object()
+        assert await registry.invoke(Outer(), "work", request=request) == [request, "Outer.work", request, request]
+    assert set(seen) == {(True, True)}
+    if isinstance(layer, Worker) and layer.task is not None:
+        layer.task.cancel()
+
+
+async def test_a_task_is_left_as_it_was() -> None:
+    """A worker belongs to no invocation once it has awaited one, also one that failed."""
+    worker, registry, found = Worker(), InterceptorRegistry(), []
+
+    class Fails:
+        async def work(self) -> None:
+            raise KeyError("work")
+
+    registry.add_global(worker)
+    with pytest.raises(KeyError, match="work"):
+        await registry.invoke(Fails(), "work")
+
+    async def looks() -> None:
+        with pytest.raises(OutsideInvocationError):
+            InvocationBindings.context()
+        found.append("nothing")
+
+    done = asyncio.get_running_loop().create_future()
+    await worker.queue.put((looks, done))
+    await done
+    assert found == ["nothing"]
+    assert worker.task is not None
+    worker.task.cancel()
+
+
+async def test_next_may_be_closed_in_another_context() -> None:
+    """A coroutine that was begun in one context and is closed in another has nothing to put back there."""
+    begun: list[Any] = []
+
+    async def begins(ctx: Any, next: Next) -> Any:
+        coroutine = next()
+        begun.append(coroutine)
+        contextvars.Context().run(coroutine.send, None)
+        return "left"
+
+    class Waits:
+        async def work(self) -> None:
+            await asyncio.sleep(0)
+
+    registry = InterceptorRegistry()
+    registry.add_global(begins)
+    assert await registry.invoke(Waits(), "work") == "left"
+    begun[0].close()
