@@ -1,6 +1,6 @@
 """What a handler does itself between its hooks. Each action reads the context and leaves what it found there."""
 
-from typing import Any, cast
+from typing import cast
 
 from interceptors.resources import store
 from interceptors.resources.bodies import Body
@@ -56,7 +56,7 @@ async def find_page(ctx: ResourceContext) -> None:
     ctx.result = {"data": found, "pagination": pagination(total, conditions.page, conditions.per_page, len(found))}
 
 
-def pagination(total: int, page: int, per_page: int, rows: int) -> dict[str, Any]:
+def pagination(total: int, page: int, per_page: int, rows: int) -> dict[str, object]:
     """Where a page stands. `from` counts from 0; `to` is the position after the last row that is really there."""
     last = -(-total // per_page)
     first = (page - 1) * per_page

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from copy import copy
 from typing import Any, cast
 
+import sqlalchemy as sql
 from pydantic import AliasChoices, BaseModel, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, from_json
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from interceptors.resources.column_types import value_type
 from interceptors.resources.description import Description, is_model
 from interceptors.resources.errors import ApiError, ResourceError, suggest_all
+from interceptors.resources.vocabulary import Row
 
 __all__ = ["Body", "InvalidBody"]
 
@@ -69,7 +71,7 @@ class Body:
         }
         return create_model(f"{self._nested}{self._schema.__name__}{'Patch' if is_patch else ''}", **kept)
 
-    async def read(self, request: Request, item: Mapping[str, Any] | None, link: Any) -> dict[str, Any]:
+    async def read(self, request: Request, item: Mapping[str, object] | None, link: object) -> Row:
         """The `form_data` of a request. Raises ApiError and InvalidBody."""
         body = await read_object(request)
         sent = {self._field_of[key]: value for key, value in body.items() if self._field_of.get(key) in self._accepted}
@@ -85,7 +87,7 @@ class Body:
             raise InvalidBody(self._messages(error)) from None
         return self._written(validated, sent, link)
 
-    def _written(self, validated: BaseModel, sent: Mapping[str, Any], link: Any) -> dict[str, Any]:
+    def _written(self, validated: BaseModel, sent: Mapping[str, object], link: object) -> Row:
         # Defaults of a given schema count when a row is made. A schema made from columns leaves them to the database.
         keeps_defaults = self._given is not None and self._verb == "POST"
         names = self._schema.model_fields.keys() if keeps_defaults else validated.model_fields_set
@@ -108,7 +110,7 @@ class Body:
         return found
 
 
-async def read_object(request: Request) -> dict[str, Any]:
+async def read_object(request: Request) -> dict[str, object]:
     """The JSON object that a request has as its body. Raises ApiError for anything else."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not (kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))):
@@ -121,7 +123,7 @@ async def read_object(request: Request) -> dict[str, Any]:
         raise ApiError("The body is no valid JSON") from None
     if not isinstance(body, dict):
         raise ApiError("The body has to be a JSON object")
-    return cast("dict[str, Any]", body)
+    return cast("dict[str, object]", body)
 
 
 def _schema_of(description: Description, verb: str) -> type[BaseModel] | None:
@@ -190,7 +192,7 @@ def _nothing() -> None:
     """The default of what need not be sent: a factory, because OpenAPI would show a value."""
 
 
-def _has_default(column: Any) -> bool:
+def _has_default(column: sql.Column[Any]) -> bool:
     return (
         column.default is not None
         or column.server_default is not None
@@ -200,7 +202,7 @@ def _has_default(column: Any) -> bool:
     )
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """A field's value with dicts for models: what a JSON column can hold."""
     if isinstance(value, BaseModel):
         return value.model_dump()

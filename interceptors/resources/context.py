@@ -9,7 +9,7 @@ from interceptors.fastapi.sources import RouteContext
 from interceptors.resources.conditions import Conditions
 from interceptors.resources.names import Handler
 from interceptors.resources.operation import Operation
-from interceptors.resources.vocabulary import Query
+from interceptors.resources.vocabulary import Query, Row
 
 __all__ = ["ResourceContext", "Work", "operation_of", "work_of"]
 
@@ -35,10 +35,10 @@ class _Special:
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def __get__(self, ctx: Any, owner: type | None = None) -> Any:
+    def __get__(self, ctx: "ResourceContext | None", owner: type | None = None) -> Any:
         return self if ctx is None else ctx._keywords.get(self.name)
 
-    def __set__(self, ctx: Any, value: Any) -> None:
+    def __set__(self, ctx: "ResourceContext", value: object) -> None:
         ctx._keywords[self.name] = value
 
 
@@ -56,10 +56,10 @@ class ResourceContext(RouteContext):
     params: dict[str, Any]
     """The path parameters, typed."""
 
-    # Declaration as what they hold while a hook runs that gets them.
-    form_data: dict[str, Any] = _special()
+    # Declared as what they hold while a hook runs that gets them.
+    form_data: Row = _special()
     """What will be written: columns by name."""
-    item: dict[str, Any] = _special()
+    item: Row = _special()
     """The row as a dict."""
     result: Any = _special()
     """What PAGINATE and ALL found."""

@@ -2,7 +2,7 @@
 
 import inspect as inspect_
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ from interceptors.describing import location
 from interceptors.resources.column_types import value_type
 from interceptors.resources.errors import ResourceError, suggest_all
 from interceptors.resources.undocumented import is_deferred, is_one_to_many, kind_of, pairs_of
-from interceptors.resources.vocabulary import Adapter, ModelColumn, Query, Relationship
+from interceptors.resources.vocabulary import Adapter, Expression, ModelColumn, Query, Relationship, Row
 
 __all__ = ["Description", "Relation", "is_model", "kebab_case", "plural", "snake_case"]
 
@@ -62,11 +62,11 @@ class Description:
     """Columns that never leave."""
     relations: dict[str, Relation] = field(default_factory=dict[str, Relation])
     """What a client may load with `with`; filled in when every resource is known."""
-    serializer: Callable[[dict[str, Any], Any], dict[str, Any]] | None = None
+    serializer: Callable[[Row, Any], Row] | None = None
     """Makes of a row what clients see."""
     adapters: dict[str, Adapter] = field(default_factory=dict[str, Adapter])
     """What parses the values of columns."""
-    models: dict[Any, type[BaseModel]] = field(default_factory=dict[Any, type[BaseModel]])
+    models: dict[object, type[BaseModel]] = field(default_factory=dict[object, type[BaseModel]])
     """The schemas made for it, by what they are for: each is one component of the OpenAPI document."""
 
     @property
@@ -166,7 +166,7 @@ class Description:
             )
         return found
 
-    def nested_columns(self, name: str) -> tuple[Any, Any]:
+    def nested_columns(self, name: str) -> tuple[Expression, Expression]:
         """The two columns of a one-to-many relationship that can have nested routes. Raises ResourceError."""
         found = self.relationship(name, "nested")
         pairs = pairs_of(found)
@@ -177,7 +177,7 @@ class Description:
             )
         return pairs[0]
 
-    def check_columns(self, names: Any, option: str) -> None:
+    def check_columns(self, names: Iterable[str], option: str) -> None:
         """Raises ResourceError for a name that is no column attribute."""
         for name in names:
             if name not in self.columns:

@@ -44,7 +44,7 @@ def document(operation: Operation) -> dict[str, Any]:
     """The keyword arguments of `add_api_route` that describe an operation."""
     description, handler = operation.description, operation.handler
     status = {Handler.INSERT: 201, Handler.DELETE: 204}.get(handler, 200)
-    responses: dict[int | str, dict[str, Any]] = {
+    responses: dict[int | str, dict[str, object]] = {
         400: {"model": ResourceProblem},
         "default": {"model": ResourceProblem},
     }
@@ -72,14 +72,14 @@ def operation_id(handler: Handler, path: str) -> str:
     return "_".join([handler.method, *(snake_case(word.replace("-", "_")) for word in words)])
 
 
-def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
+def _path_parameters(operation: Operation) -> list[dict[str, object]]:
     return [
         {"name": name, "in": "path", "required": True, "schema": description.key_type.json_schema()}
         for name, description in operation.parameters.items()
     ]
 
 
-def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
+def _query_parameters(operation: Operation) -> list[dict[str, object]]:
     handler = operation.handler
     if handler.is_write:
         return []

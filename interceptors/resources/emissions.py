@@ -27,7 +27,7 @@ from interceptors.signatures import SpecialType
 
 __all__ = ["Emission", "Facts", "check_event", "event_handler"]
 
-Facts: TypeAlias = Callable[[ResourceContext], Mapping[str, Any] | Awaitable[Mapping[str, Any]]]
+Facts: TypeAlias = Callable[[ResourceContext], Mapping[str, object] | Awaitable[Mapping[str, object]]]
 
 AFTER_WRITES = ("after_insert", "after_update", "after_patch", "after_delete")
 """The events that start after the commit, and that an outbox stores."""
@@ -36,13 +36,13 @@ _NOT_FOR_EVENTS = ("response", "in_transaction", "state")
 _ONLY_IN_PROCESS = ("request", "query", "conditions")
 _LONGEST_KEY = 255
 _STORED = ("form_data", "item", "result", "params", "facts")
-_PLAIN: tuple[Any, ...] = (dict, list, Any, Parameter.empty)
+_PLAIN: tuple[object, ...] = (dict, list, Any, Parameter.empty)
 
 
 # -- declaring ---------------------------------------------------------------------------------------------------------
 
 
-def check_event(function: Callable[..., Any], point: str, options: EventOptions) -> None:
+def check_event(function: Callable[..., object], point: str, options: EventOptions) -> None:
     """Raises HookParameterError for a parameter that an event of this point is not given, and EventError."""
     allowed = [
         *SPECIAL[point],
@@ -67,7 +67,7 @@ def check_event(function: Callable[..., Any], point: str, options: EventOptions)
 
 
 def event_handler(
-    function: Callable[..., Any],
+    function: Callable[..., object],
     point: str,
     options: EventOptions,
     description: Description,
@@ -93,7 +93,7 @@ def event_handler(
     return handler
 
 
-def _live_names(function: Callable[..., Any], point: str) -> tuple[str, ...]:
+def _live_names(function: Callable[..., object], point: str) -> tuple[str, ...]:
     """What an event asks for that exists in the publisher's process only."""
     signature = read_parameters(function, f"on_{point}", _every_name(point), "event")
     asked = {snake_case(parameter.name) for parameter in signature.visible}
@@ -106,13 +106,13 @@ def _every_name(point: str) -> tuple[str, ...]:
 
 
 def _arguments(
-    function: Callable[..., Any], point: str, description: Description, models: Mapping[str, type]
+    function: Callable[..., object], point: str, description: Description, models: Mapping[str, type]
 ) -> ArgumentMaker:
     """What makes the arguments of a delivery from its payload."""
     signature = read_parameters(function, f"on_{point}", _every_name(point), "event")
     getters = {p.name: _getter(snake_case(p.name), p.annotation, description, models) for p in signature.visible}
 
-    def make(ctx: EventContext) -> dict[str, Any]:
+    def make(ctx: EventContext) -> dict[str, object]:
         return {name: get(ctx) for name, get in getters.items()}
 
     return make
@@ -120,7 +120,7 @@ def _arguments(
 
 def _getter(
     name: str, annotation: Any, description: Description, models: Mapping[str, type]
-) -> Callable[[EventContext], Any]:
+) -> Callable[[EventContext], object]:
     special = special_arguments()
     if name in special:
         return special[name]
@@ -130,7 +130,7 @@ def _getter(
         adapter: Adapter = TypeAdapter(annotation)
         # As JSON, so that a strict model takes the texts of its own values.
         return lambda ctx: adapter.validate_json(json.dumps(ctx.payload.get(name)))
-    getters: dict[str, Callable[[EventContext], Any]] = {
+    getters: dict[str, Callable[[EventContext], object]] = {
         "model": lambda ctx: description.model,
         "parent_model": lambda ctx: models.get(ctx.payload["parent_model"] or ""),
         "handler": lambda ctx: Handler(ctx.payload["handler"]),
@@ -174,7 +174,7 @@ def _fitting(key: str) -> str:
 async def _snapshot(ctx: ResourceContext, point: str, facts: Facts | None) -> dict[str, Any]:
     """JSON values of now, without hidden columns; in every mode, so that the mode changes nothing for a handler."""
     parent = ctx.parent_model
-    payload: dict[str, Any] = {
+    payload: dict[str, object] = {
         "handler": ctx.handler.value,
         "relation": ctx.relation,
         "parent_model": None if parent is None else parent.__name__,
@@ -183,13 +183,13 @@ async def _snapshot(ctx: ResourceContext, point: str, facts: Facts | None) -> di
     }
     if facts is not None:
         told = facts(ctx)
-        payload["facts"] = await cast("Awaitable[Any]", told) if isawaitable(told) else told
+        payload["facts"] = await cast("Awaitable[object]", told) if isawaitable(told) else told
     payload |= {name: concealed(ctx, getattr(ctx, name)) for name in SPECIAL[point] if name in _STORED}
     result: dict[str, Any] = to_jsonable_python(payload, bytes_mode="base64", inf_nan_mode="null")
     return result
 
 
-def _live(ctx: ResourceContext) -> dict[str, Any]:
+def _live(ctx: ResourceContext) -> dict[str, object]:
     """What is no JSON: for handlers in this process."""
     return {"request": _without_body(ctx.request), "query": ctx.query, "conditions": deepcopy(ctx.conditions)}
 

@@ -5,7 +5,7 @@ Comparisons are the database's own: NULL is neither equal nor unequal to anythin
 sorted, differs between databases.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeGuard
 
 import sqlalchemy.types as sql
@@ -37,7 +37,7 @@ def page_of(query: Query, conditions: Conditions) -> Query:
     return query.limit(conditions.per_page).offset(min(offset, _LAST_OFFSET))
 
 
-def where(q: list[Any], description: Description) -> ColumnElement[bool] | None:
+def where(q: Sequence[object], description: Description) -> ColumnElement[bool] | None:
     """The outermost list: its entries are joined by AND, whatever their prefixes, so that each of them narrows."""
     parts = [part for entry in q if (part := _part(entry, description))]
     return and_(*(clause for _, clause in parts)) if parts else None
@@ -56,7 +56,7 @@ def _order(conditions: Conditions, description: Description) -> list[Expression]
     return order
 
 
-def _part(entry: Any, description: Description) -> _Part | None:
+def _part(entry: object, description: Description) -> _Part | None:
     if _is_list(entry):
         return _group(entry, description)
     if not isinstance(entry, Condition):
@@ -69,11 +69,11 @@ def _part(entry: Any, description: Description) -> _Part | None:
     return entry.prefix, _comparison(entry, description)
 
 
-def _is_list(entry: object) -> TypeGuard[list[Any]]:
+def _is_list(entry: object) -> TypeGuard[list[object]]:
     return isinstance(entry, list)
 
 
-def _group(entries: list[Any], description: Description) -> _Part | None:
+def _group(entries: Sequence[object], description: Description) -> _Part | None:
     """One list as an OR of ANDs, with the prefix of its first element. An empty list says nothing."""
     parts = [part for entry in entries if (part := _part(entry, description))]
     if not parts:
@@ -127,7 +127,7 @@ def _check_value(condition: Condition, type_: ColumnType) -> None:
 # -- comparisons: (column, its type, value) ----------------------------------------------------------------------------
 
 
-def _bound(type_: ColumnType, value: Any, *, expanding: bool = False) -> BindParameter[Any]:
+def _bound(type_: ColumnType, value: object, *, expanding: bool = False) -> BindParameter[Any]:
     """A parameter of the widest type of its kind: PostgreSQL would round it to the column's scale, or refuse it."""
     if isinstance(type_, sql.Integer):
         type_ = sql.BigInteger()
@@ -143,20 +143,21 @@ def _pattern(type_: ColumnType, text: str) -> BindParameter[str]:
     return bindparam(None, text.replace("*", "%"), type_=type_, unique=True)
 
 
-def _is_in(column: Any, type_: Any, value: Any) -> Any:
+def _is_in(column: ModelColumn, type_: ColumnType, value: Any) -> ColumnElement[bool]:
     return column.in_(_bound(type_, list(value), expanding=True)) if value else false()
 
 
-def _is_not_in(column: Any, type_: Any, value: Any) -> Any:
+def _is_not_in(column: ModelColumn, type_: ColumnType, value: Any) -> ColumnElement[bool]:
     return column.not_in(_bound(type_, list(value), expanding=True)) if value else true()
 
 
-def _between(column: Any, type_: Any, value: Any) -> Any:
-    return column.between(*(_bound(type_, each) for each in value))
+def _between(column: ModelColumn, type_: ColumnType, value: Any) -> ColumnElement[bool]:
+    lowest, highest = (_bound(type_, each) for each in value)
+    return column.between(lowest, highest)
 
 
 _ESCAPE = "/"  # the backslash means something of its own in MariaDB's literals
-_COMPARISONS: dict[str, Callable[[Any, Any, Any], ColumnElement[bool]]] = {
+_COMPARISONS: dict[str, Callable[[ModelColumn, ColumnType, Any], ColumnElement[bool]]] = {
     "": lambda column, type_, value: column.is_(None) if value is None else column == _bound(type_, value),
     "not": lambda column, type_, value: column.is_not(None) if value is None else column != _bound(type_, value),
     "gt": lambda column, type_, value: column > _bound(type_, value),

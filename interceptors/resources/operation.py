@@ -15,7 +15,7 @@ from interceptors.resources.description import Description
 from interceptors.resources.errors import ApiError
 from interceptors.resources.names import Handler
 from interceptors.resources.query_string import parse_conditions
-from interceptors.resources.vocabulary import Query
+from interceptors.resources.vocabulary import ModelColumn, Query
 
 __all__ = ["Operation", "Parent"]
 
@@ -27,11 +27,11 @@ class Parent:
     description: Description
     parameter: str
     relation: str
-    link: Any
+    link: ModelColumn
     """The attribute of the model further down."""
     above: "Parent | None"
 
-    def query(self, params: Mapping[str, Any]) -> Query:
+    def query(self, params: Mapping[str, object]) -> Query:
         """Selects the row's key, if the row belongs to the parent above it."""
         column = self.description.key_column
         query = select(column).where(column == params[self.parameter])
@@ -81,9 +81,9 @@ class Operation:
             found[self.parameter] = self.description
         return found
 
-    def parse_path(self, texts: Mapping[str, str]) -> dict[str, Any]:
+    def parse_path(self, texts: Mapping[str, str]) -> dict[str, object]:
         """The path parameters by their columns' types. Raises ApiError."""
-        found: dict[str, Any] = {}
+        found: dict[str, object] = {}
         for name, description in self.parameters.items():
             try:
                 found[name] = description.key_type.validate_strings(texts[name])
@@ -91,11 +91,11 @@ class Operation:
                 raise ApiError(f"Unacceptable parameter: {texts[name]}") from None
         return found
 
-    def key_value(self, params: Mapping[str, Any]) -> Any:
+    def key_value(self, params: Mapping[str, object]) -> object:
         """The key of the row that the path names."""
         return params[self.parameter]
 
-    def link_value(self, params: Mapping[str, Any]) -> Any:
+    def link_value(self, params: Mapping[str, object]) -> object:
         """The foreign key that a nested path gives; None at the top."""
         return params[self.parents[-1].parameter] if self.parents else None
 

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Collection, Mapping
+from enum import Enum
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from interceptors.resources.description import Description, is_model, kebab_case
 from interceptors.resources.errors import ResourceError, suggest_all
 from interceptors.resources.names import Handler
 from interceptors.resources.resource import Resource
+from interceptors.resources.vocabulary import Row
 
 __all__ = ["dependencies_of", "describe", "handlers_of", "path_of", "tags_of", "transaction_of"]
 
@@ -66,7 +68,7 @@ def path_of(description: Description) -> str:
     return path
 
 
-def tags_of(description: Description) -> list[Any]:
+def tags_of(description: Description) -> list[str | Enum]:
     """OpenAPI tags."""
     given = description.option("tags")
     return [path_of(description)] if given is None else list(given)
@@ -94,7 +96,7 @@ def transaction_of(description: Description, handler: Handler, general: bool | N
     return given
 
 
-def _through_model(model: type[BaseModel], item: dict[str, Any], request: Any) -> dict[str, Any]:
+def _through_model(model: type[BaseModel], item: Row, request: object) -> Row:
     return model.model_validate(item).model_dump(mode="json", by_alias=True)
 
 
@@ -107,16 +109,16 @@ def _for_handler(description: Description, option: str, handler: Handler) -> Any
     return {_handler(description, option, each): found for each, found in by_handler.items()}.get(handler)
 
 
-def _names(description: Description, option: str) -> Collection[Any]:
+def _names(description: Description, option: str) -> Collection[str]:
     given: Any = description.option(option)
     if isinstance(given, str) or not hasattr(given, "__iter__"):
         raise ResourceError(f"{description.place(option)} is {given!r}; write a collection: {option} = ({given!r},)")
     return list(given)
 
 
-def _handler(description: Description, option: str, given: Any) -> Handler:
+def _handler(description: Description, option: str, given: object) -> Handler:
     try:
-        return Handler(given)
+        return Handler(str(given))
     except ValueError:
         raise ResourceError(f"{description.place(option)} names {given!r}.{suggest_all(str(given), Handler)}") from None
 

@@ -1,7 +1,7 @@
 """The query string in OpenAPI's words."""
 
 import re
-from typing import Any
+from collections.abc import Mapping
 
 from interceptors.resources.column_types import is_sortable
 from interceptors.resources.description import Description
@@ -9,10 +9,10 @@ from interceptors.resources.description import Description
 __all__ = ["query_parameters"]
 
 
-def query_parameters(description: Description, *, paging: bool, sorting: bool) -> list[dict[str, Any]]:
+def query_parameters(description: Description, *, paging: bool, sorting: bool) -> list[dict[str, object]]:
     """The parameter objects of a route; the same arguments as for `parse_conditions`."""
     columns = list(description.visible)
-    parameters: list[dict[str, Any]] = []
+    parameters: list[dict[str, object]] = []
     if paging:
         parameters.append(_parameter("page", "The page, from 1.", {"type": "integer", "minimum": 1, "default": 1}))
         size = {"type": "integer", "minimum": 1, "maximum": 100, "default": 10}
@@ -35,8 +35,10 @@ def query_parameters(description: Description, *, paging: bool, sorting: bool) -
     return parameters
 
 
-def _parameter(name: str, description: str, schema: dict[str, Any], example: str | None = None) -> dict[str, Any]:
-    parameter: dict[str, Any] = {"name": name, "in": "query", "required": False, "description": description}
+def _parameter(
+    name: str, description: str, schema: Mapping[str, object], example: str | None = None
+) -> dict[str, object]:
+    parameter: dict[str, object] = {"name": name, "in": "query", "required": False, "description": description}
     return parameter | {"schema": schema} | ({} if example is None else {"example": example})
 
 
@@ -44,7 +46,7 @@ def _one_of(names: list[str]) -> str:
     return f"({'|'.join(re.escape(name) for name in names)})"
 
 
-def _list_of(item: str) -> dict[str, Any]:
+def _list_of(item: str) -> dict[str, object]:
     return {"type": "string", "pattern": f"^{item}(,{item})*$"}
 
 

@@ -174,7 +174,7 @@ class _FilterReader:
 
     @staticmethod
     def split(key: str) -> tuple[str, str, str]:
-        """`$or.name$gt` gives or, name, $gt. ModelColumn names have no dollar."""
+        """`$or.name$gt` gives or, name, $gt. Attribute names have no dollar."""
         prefix = "or" if key.startswith("$or.") else "and"
         rest = key.removeprefix(f"${prefix}.")
         name = rest.partition("$")[0]

@@ -22,7 +22,7 @@ from interceptors.resources.undocumented import (
     remote_column,
     secondary_of,
 )
-from interceptors.resources.vocabulary import Relationship, Row
+from interceptors.resources.vocabulary import Expression, ModelColumn, Relationship, Row
 
 __all__ = ["check_relation", "load_relations"]
 
@@ -88,23 +88,23 @@ class _Loader:
         self.count += len(loaded)
         return loaded
 
-    async def found(self, relation: Relation, keys: list[Any]) -> dict[Any, list[Row]]:
+    async def found(self, relation: Relation, keys: list[object]) -> dict[object, list[Row]]:
         """The related rows by the key that they are found by."""
         link, query = _query(relation)
         names = tuple(relation.target.columns)
-        found: dict[Any, list[Row]] = {}
+        found: dict[object, list[Row]] = {}
         for chunk in _chunks([key for key in dict.fromkeys(keys) if key is not None]):
             for key, *values in await self.session.execute(query.where(link.in_(chunk))):
                 found.setdefault(key, []).append(dict(zip(names, values, strict=True)))
         return found
 
 
-def _chunks(keys: list[Any]) -> Iterator[list[Any]]:
+def _chunks(keys: list[object]) -> Iterator[list[object]]:
     for start in range(0, len(keys), _CHUNK):
         yield keys[start : start + _CHUNK]
 
 
-def _query(relation: Relation) -> tuple[Any, Select[*tuple[Any, ...]]]:
+def _query(relation: Relation) -> tuple[Expression | ModelColumn, Select[*tuple[Any, ...]]]:
     """The link, whose value tells whose row it is, and a select of it and the columns.
 
     The columns are the mapped class's attributes: loader criteria that the application adds to its queries hold here, too.
@@ -113,7 +113,9 @@ def _query(relation: Relation) -> tuple[Any, Select[*tuple[Any, ...]]]:
     columns = target.columns.values()
     secondary = secondary_of(found)
     if secondary is None:
-        link: Any = getattr(target.model, found.mapper.get_property_by_column(remote_column(found)).key)
+        link: Expression | ModelColumn = getattr(
+            target.model, found.mapper.get_property_by_column(remote_column(found)).key
+        )
         query: Select[*tuple[Any, ...]] = select(link, *columns)
     else:
         link = remote_column(found)
@@ -121,7 +123,7 @@ def _query(relation: Relation) -> tuple[Any, Select[*tuple[Any, ...]]]:
     return link, query.order_by(*order_of(found), target.key_column)
 
 
-def _is_mapped(mapper: Mapper[Any], column: Any) -> bool:
+def _is_mapped(mapper: Mapper[Any], column: Expression) -> bool:
     try:
         mapper.get_property_by_column(column)
     except UnmappedColumnError:

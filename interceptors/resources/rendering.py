@@ -18,13 +18,13 @@ from interceptors.resources.vocabulary import Row
 __all__ = ["concealed", "json_answer", "render"]
 
 
-def json_answer(content: Any, status: int, headers: Mapping[str, str] | None = None) -> Response:
+def json_answer(content: object, status: int, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON response of whatever pydantic can write."""
     body = to_json(content, bytes_mode="base64", inf_nan_mode="null")
     return Response(body, status, headers, media_type="application/json")
 
 
-def render(ctx: ResourceContext, result: Any) -> Response:
+def render(ctx: ResourceContext, result: object) -> Response:
     """The answer to a request: what left the chain, serialized, without what is hidden or was not asked for."""
     if ctx.handler is Handler.DELETE:
         return Response(status_code=204)
@@ -34,7 +34,7 @@ def render(ctx: ResourceContext, result: Any) -> Response:
     return json_answer(content, 201 if ctx.handler is Handler.INSERT else 200)
 
 
-def concealed(ctx: ResourceContext, value: Any) -> Any:
+def concealed(ctx: ResourceContext, value: object) -> object:
     """A row, or all rows of a result, without hidden columns: for events."""
     _, with_ = _asked_for(ctx)
     return _each_row(ctx, value, lambda row: _concealed(row, operation_of(ctx).description, with_))
@@ -45,7 +45,7 @@ def _asked_for(ctx: ResourceContext) -> tuple[Sequence[str], Sequence[With]]:
     return ([], []) if ctx.handler.is_write else (ctx.conditions.fields, ctx.conditions.with_)
 
 
-def _each_row(ctx: ResourceContext, value: Any, change: Callable[[Row], Any]) -> Any:
+def _each_row(ctx: ResourceContext, value: object, change: Callable[[Row], object]) -> object:
     """Change every row of a result. What is neither a row nor rows is a layer's own, and stays as it is."""
     if isinstance(value, BaseModel):
         value = value.model_dump(by_alias=True)

@@ -5,19 +5,18 @@ Rows come as dicts of column attributes, so that changing them reaches the answe
 
 from collections.abc import Mapping
 from inspect import Parameter, signature
-from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from interceptors.resources.description import Description
 from interceptors.resources.errors import ResourceError, suggest_all
-from interceptors.resources.vocabulary import Query
+from interceptors.resources.vocabulary import Query, Row
 
 __all__ = ["assign", "count", "fetch", "make", "reload", "rows", "still_matching"]
 
 
-async def rows(session: AsyncSession, query: Query, description: Description) -> list[dict[str, Any]]:
+async def rows(session: AsyncSession, query: Query, description: Description) -> list[Row]:
     """The rows of a query, whatever columns it names itself."""
     columns = description.columns
     found = await session.execute(query.with_only_columns(*columns.values(), maintain_column_froms=True))
@@ -31,7 +30,7 @@ async def count(session: AsyncSession, query: Query, description: Description) -
     return int((await session.execute(select(func.count()).select_from(keys.subquery()))).scalar_one())
 
 
-async def fetch(session: AsyncSession, query: Query, description: Description, key: Any) -> Any:
+async def fetch(session: AsyncSession, query: Query, description: Description, key: object) -> object:
     """The mapped object of a key as the query gives it, or None."""
     statement: Query = query.where(description.key_column == key).with_only_columns(
         description.model, maintain_column_froms=True
@@ -40,7 +39,7 @@ async def fetch(session: AsyncSession, query: Query, description: Description, k
     return (await session.scalars(statement)).unique().first()
 
 
-async def still_matching(session: AsyncSession, query: Query, description: Description, key: Any) -> bool:
+async def still_matching(session: AsyncSession, query: Query, description: Description, key: object) -> bool:
     """Does the row match the query as the before hook left it? From now on it is locked, where databases lock rows."""
     column = description.key_column
     matching = query.where(column == key).with_only_columns(column, maintain_column_froms=True).order_by(None)
@@ -53,7 +52,7 @@ async def still_matching(session: AsyncSession, query: Query, description: Descr
     return locked.first() is not None and (await session.execute(matching)).first() is not None
 
 
-def make(description: Description, values: Mapping[str, Any]) -> Any:
+def make(description: Description, values: Mapping[str, object]) -> object:
     """A new mapped object. Its constructor gets what it takes, the rest is set."""
     _check_names(description, values)
     taken, takes_any = _constructor(description.model)
@@ -64,25 +63,25 @@ def make(description: Description, values: Mapping[str, Any]) -> Any:
     return made
 
 
-def assign(description: Description, instance: Any, values: Mapping[str, Any]) -> None:
+def assign(description: Description, instance: object, values: Mapping[str, object]) -> None:
     """Set attributes, so that validators and `onupdate` do their work. Raises ResourceError for what is no column."""
     _check_names(description, values)
     for name, value in values.items():
         setattr(instance, name, value)
 
 
-async def reload(session: AsyncSession, instance: Any, description: Description) -> dict[str, Any]:
+async def reload(session: AsyncSession, instance: object, description: Description) -> Row:
     """The row of a mapped object as the database has it now."""
     await session.refresh(instance, description.columns)
     return as_dict(instance, description)
 
 
-def as_dict(instance: Any, description: Description) -> dict[str, Any]:
+def as_dict(instance: object, description: Description) -> Row:
     """The column attributes of a mapped object."""
     return {name: getattr(instance, name) for name in description.columns}
 
 
-def _check_names(description: Description, values: Mapping[str, Any]) -> None:
+def _check_names(description: Description, values: Mapping[str, object]) -> None:
     for name in values:
         if name not in description.writable:
             raise ResourceError(
