@@ -18,7 +18,7 @@ __all__ = ["AnyConnector", "Connector"]
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., object])
 I = TypeVar("I", bound=Interceptor)  # noqa: E741 (the contract's name)
 
 _executing: ContextVar[frozenset["AnyConnector"]] = ContextVar("interceptors.executing", default=frozenset())

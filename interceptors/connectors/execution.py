@@ -93,7 +93,7 @@ class Execution(Generic[Req, Res]):
         return self.res
 
     async def _event(self, event: Event, ctx: object) -> Signal | None:
-        def take_turn(run: HookRun) -> tuple[Any, ...]:
+        def take_turn(run: HookRun) -> tuple[object, ...]:
             self._take_turn(run)
             return run.arguments(ctx)
 

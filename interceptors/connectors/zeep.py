@@ -29,7 +29,7 @@ try:
     from interceptors.connectors.soap.operations import HookedOperation
     from interceptors.connectors.soap.request import SOAPRequest
     from interceptors.connectors.soap.transport import Httpx2Transport
-    from interceptors.connectors.soap.undocumented import forget_service, with_operations
+    from interceptors.connectors.soap.undocumented import ServiceProxy, forget_service, with_operations
 except ImportError as error:
     raise MissingExtraError("interceptors.connectors.zeep", "zeep") from error
 
@@ -107,9 +107,9 @@ class SOAPConnector(Connector[SOAPRequest, Any]):
             raise TypeError(f"ctx.req takes a SOAPRequest, not {type(value).__name__}: {value!r:.80}")
         return value
 
-    def _bind(self, *args: Any, **kwargs: Any) -> Any:
+    def _bind(self, *args: object, **kwargs: object) -> ServiceProxy | None:
         """What the client's `bind` is now; None, as zeep's, if the WSDL has no service."""
-        proxy: Any = self._bind_unhooked(*args, **kwargs)
+        proxy: ServiceProxy | None = self._bind_unhooked(*args, **kwargs)
         if proxy is None:
             return None
         return with_operations(proxy, lambda name, plain: HookedOperation(self, proxy, name, plain))

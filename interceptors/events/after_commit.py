@@ -5,7 +5,7 @@ around it. So each entry belongs to a transaction: the release of a savepoint ha
 """
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from interceptors.errors import MissingExtraError
 
@@ -57,7 +57,7 @@ def _committed(session: Session) -> None:
     entries[:] = [(around if owner is savepoint else owner, thunk) for owner, thunk in entries]
 
 
-def _ended(session: Session, transaction: Any) -> None:
+def _ended(session: Session, transaction: SessionTransaction) -> None:
     # Also after a commit, whose entries have gone by then. A flush opens transactions of its own, which own nothing.
     entries: list[PendingCall] = session.info[_KEY]
     if transaction.parent is None:

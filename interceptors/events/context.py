@@ -46,7 +46,7 @@ class EventContext(InvocationContext):
     """Which start of this handler with this event it is, from 1."""
     payload: dict[str, Any]
     """The event as JSON values, as it was published; this delivery's own copy."""
-    _live: Mapping[str, Any] = MappingProxyType({})
+    _live: Mapping[str, object] = MappingProxyType({})
     """Objects that exist in the publisher's process only; empty where an event was stored."""
 
     _own: OwnSession
@@ -65,13 +65,13 @@ class EventContext(InvocationContext):
         return self._own.get()
 
 
-def take_delivery(ctx: EventContext, live: Mapping[str, Any], own: OwnSession) -> OwnSession:
+def take_delivery(ctx: EventContext, live: Mapping[str, object], own: OwnSession) -> OwnSession:
     """Have a context deliver these objects of the publisher's process, with this session; gives the session."""
     ctx._live, ctx._own = live, own
     return own
 
 
-def live_of(ctx: EventContext) -> Mapping[str, Any]:
+def live_of(ctx: EventContext) -> Mapping[str, object]:
     """The objects that exist in the publisher's process only."""
     return ctx._live
 

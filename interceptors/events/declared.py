@@ -20,7 +20,7 @@ __all__ = ["argument_maker", "check_key", "event_name", "snapshot"]
 _LONGEST_KEY = 255  # what an outbox stores
 
 
-def event_name(event: Any) -> str:
+def event_name(event: object) -> str:
     """The name of an event class: `event_name: ClassVar[str]` of this very class, or the class's own.
 
     Raises EventError for what is no class of events.
@@ -53,7 +53,7 @@ def check_key(key: object) -> None:
         raise EventError(f'The key {key!r} is no text of 1 to {_LONGEST_KEY} characters, without NUL: key="order:7"')
 
 
-def argument_maker(event: type[BaseModel], function: Callable[..., Any]) -> ArgumentMaker:
+def argument_maker(event: type[BaseModel], function: Callable[..., object]) -> ArgumentMaker:
     """How to make the arguments of a handler of a declared event. Raises EventError for a parameter that nothing gives.
 
     The event goes to the parameter that is annotated with its class, else to the first that has no special name.
@@ -67,7 +67,7 @@ def argument_maker(event: type[BaseModel], function: Callable[..., Any]) -> Argu
     chosen = next((p for p in visible if _bare(p.annotation) is event), None)
     if chosen is None:
         chosen = next((p for p in visible if p.name not in special and p.default is Parameter.empty), None)
-    getters: list[tuple[str, Callable[[EventContext], Any]]] = []
+    getters: list[tuple[str, Callable[[EventContext], object]]] = []
     for parameter in visible:
         if parameter is chosen:
             _check_event(event, function, parameter)
@@ -92,7 +92,7 @@ def _bare(annotation: Any) -> Any:
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
-def _check_event(event: type[BaseModel], function: Callable[..., Any], parameter: Parameter) -> None:
+def _check_event(event: type[BaseModel], function: Callable[..., object], parameter: Parameter) -> None:
     """Another event's class in the annotation is a mistake; a base of the class, or a union, is none."""
     annotation = _bare(parameter.annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel) and not issubclass(event, annotation):
@@ -102,7 +102,7 @@ def _check_event(event: type[BaseModel], function: Callable[..., Any], parameter
         )
 
 
-def _check_injected(function: Callable[..., Any], injected: InjectedParameter) -> None:
+def _check_injected(function: Callable[..., object], injected: InjectedParameter) -> None:
     if isinstance(injected.marker, SpecialType) and injected.marker.name != "context":
         raise EventError(
             f"{name_of(function)} ({location(function)}) takes the {injected.marker.name} as "

@@ -24,7 +24,7 @@ class Delivery:
     event_id: str
     payload: dict[str, Any]
     attempt: int
-    live: Mapping[str, Any]
+    live: Mapping[str, object]
 
 
 async def deliver(

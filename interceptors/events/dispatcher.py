@@ -165,11 +165,11 @@ class EventDispatcher:
     async def emit(
         self,
         name: str,
-        payload: Mapping[str, Any],
+        payload: Mapping[str, object],
         *,
         session: "AsyncSession | None" = None,
         key: str | None = None,
-        live: Mapping[str, Any] = MappingProxyType({}),
+        live: Mapping[str, object] = MappingProxyType({}),
         durable: bool = True,
         waits: bool = True,
     ) -> str:
@@ -208,7 +208,7 @@ class EventDispatcher:
             )
         return self._in_process
 
-    def _put(self, handlers: list[EventHandler], event_id: str, text: str, live: Mapping[str, Any]) -> None:
+    def _put(self, handlers: list[EventHandler], event_id: str, text: str, live: Mapping[str, object]) -> None:
         """Queue it for each handler, which gets a copy of its own."""
         if self._in_process is None:  # left between publishing and the commit, which nothing may disturb any more
             name = handlers[0].event

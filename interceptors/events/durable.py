@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import anyio
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -52,7 +51,7 @@ class Durable:
         self,
         handlers: Sequence[EventHandler],
         event_id: str,
-        payload: Mapping[str, Any],
+        payload: Mapping[str, object],
         key: str | None,
         session: AsyncSession | None,
         *,

@@ -19,12 +19,12 @@ from interceptors.target import Target, is_generator
 
 __all__ = ["ArgumentMaker", "EventHandler", "check_function", "special_arguments"]
 
-ArgumentMaker: TypeAlias = Callable[[EventContext], dict[str, Any]]
+ArgumentMaker: TypeAlias = Callable[[EventContext], dict[str, object]]
 """Makes a handler's arguments, by name, from the context. It runs with the delivery: if it raises, the delivery fails."""
 
 _LONGEST_NAME = 255  # what an outbox stores
 
-_SPECIAL: dict[str, Callable[[EventContext], Any]] = {
+_SPECIAL: dict[str, Callable[[EventContext], object]] = {
     "event_id": lambda ctx: ctx.event_id,
     "attempt": lambda ctx: ctx.attempt,
     "session": lambda ctx: ctx.session,
@@ -33,7 +33,7 @@ _SPECIAL: dict[str, Callable[[EventContext], Any]] = {
 }
 
 
-def special_arguments() -> Mapping[str, Callable[[EventContext], Any]]:
+def special_arguments() -> Mapping[str, Callable[[EventContext], object]]:
     """The parameters that any handler may have, by name, and what gives them."""
     return _SPECIAL
 
@@ -47,7 +47,7 @@ class EventHandler:
     """The event's name."""
     name: str
     """The handler's name, in stored events and in logs: it has to stay the same from release to release."""
-    function: Callable[..., Any]
+    function: Callable[..., object]
     arguments: ArgumentMaker
     durable: bool | None = None
     """None: as the dispatcher has it."""
@@ -94,7 +94,7 @@ class EventHandler:
         """Has it a parameter that the session is given to by its name?"""
         return any(parameter.name in ("session", "database") for parameter in self.target.signature.visible)
 
-    def all_arguments(self, ctx: EventContext) -> dict[str, Any]:
+    def all_arguments(self, ctx: EventContext) -> dict[str, object]:
         """The arguments, defaults filled in."""
         spec = self.target.arguments
         defaults = {name: value for name, value in spec.defaults.items() if name != spec.variable}
@@ -110,7 +110,7 @@ def check_function(function: object) -> None:
         raise EventError(f"{title} is a generator function; write it without `yield`.")
 
 
-async def _call(ctx: InvocationContext, function: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+async def _call(ctx: InvocationContext, function: Any, args: Iterable[object], kwargs: Mapping[str, object]) -> object:
     try:
         return await function(*args, **kwargs)
     except BaseException:  # whatever it is: an interceptor that tries again starts with a clean session
@@ -118,5 +118,7 @@ async def _call(ctx: InvocationContext, function: Any, args: Iterable[Any], kwar
         raise
 
 
-async def _call_in_thread(ctx: InvocationContext, function: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+async def _call_in_thread(
+    ctx: InvocationContext, function: Any, args: Iterable[object], kwargs: Mapping[str, object]
+) -> object:
     return await _call(ctx, partial(anyio.to_thread.run_sync, partial(function, *args, **kwargs)), (), {})

@@ -33,7 +33,7 @@ class Held:
         self._task: asyncio.Task[None] | None = None
 
     async def enter(
-        self, prepare: Callable[[], Awaitable[None]], run: Callable[[anyio.Event], Coroutine[Any, Any, None]]
+        self, prepare: Callable[[], Awaitable[None]], run: Callable[[anyio.Event], Coroutine[object, None, None]]
     ) -> None:
         """Prepare and run something, if nothing runs. Raises what the preparation raises."""
         async with self._lock:

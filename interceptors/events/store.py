@@ -67,7 +67,7 @@ class NewRow:
     name: str
     handler: str
     key: str | None
-    payload: Mapping[str, Any]
+    payload: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +262,7 @@ class Store:
             )
         )
 
-    async def put_back(self, id: int, attempt: int, delay: float, **values: Any) -> bool:
+    async def put_back(self, id: int, attempt: int, delay: float, **values: object) -> bool:
         """Give a row back: it is due again after `delay`, or dead. False if it was not ours any more."""
         async with self._transaction() as session:
             statement = self._change(id, attempt, due=now() + delay, claimed=False, **values)
@@ -347,18 +347,18 @@ class Store:
         )
         return or_(columns.key.is_(None), ~in_the_way)
 
-    def _lease(self, lease: float, *, start: bool) -> dict[str, Any]:
+    def _lease(self, lease: float, *, start: bool) -> dict[str, object]:
         attempts = {"attempts": self.table.c.attempts + 1} if start else {}
         return {"claimed": True, "due": now() + lease, **attempts}
 
-    async def _update(self, session: AsyncSession, events: list[StoredEvent], **values: Any) -> None:
+    async def _update(self, session: AsyncSession, events: list[StoredEvent], **values: object) -> None:
         columns = self.table.c
         ours = tuple_(columns.id, columns.attempts).in_([(event.id, event.attempt - 1) for event in events])
         ids = columns.id.in_([event.id for event in events])  # the part that has an index everywhere
         if await self._execute(session, update(self.table).where(ids, ours).values(**values)) != len(events):
             raise LostRaceError
 
-    def _change(self, id: int, attempt: int, **values: Any) -> Executable:
+    def _change(self, id: int, attempt: int, **values: object) -> Executable:
         columns = self.table.c
         return (
             update(self.table)

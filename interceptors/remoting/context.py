@@ -26,11 +26,11 @@ class RemoteArguments(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         return self._arguments[_checked(name)]
 
-    def __setitem__(self, name: str, value: Any) -> None:
+    def __setitem__(self, name: str, value: object) -> None:
         self._arguments[_checked(name)] = value
         self.assigned[name] = None
 
-    def update(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> None:
+    def update(self, values: Mapping[str, object] | None = None, /, **more: object) -> None:
         """Assign several; what is not named stays as it is."""
         for name, value in {**(values or {}), **more}.items():
             self[name] = value
@@ -126,7 +126,7 @@ class RemotingContext:
         return self._call.args
 
     @args.setter
-    def args(self, values: Mapping[str, Any]) -> None:
+    def args(self, values: Mapping[str, object]) -> None:
         self.args.update(values)
 
     @property
@@ -135,7 +135,7 @@ class RemotingContext:
         return self._call.result
 
     @result.setter
-    def result(self, value: Any) -> None:
+    def result(self, value: object) -> None:
         self._call.result = value
 
     @property
@@ -147,14 +147,14 @@ class RemotingContext:
         """The invocation's current user; stands for LoopBack 3's `ctx.req.accessToken`."""
         return await self._invocation.current_user()
 
-    def done(self, result: Any = MISSING) -> None:
+    def done(self, result: object = MISSING) -> None:
         """Answer at once, with what `ctx.result` holds if nothing is given: what would come after is skipped."""
         if self._call.run is not None:
             self._call.run.end(self._call.result if result is MISSING else result)
 
     if not TYPE_CHECKING:  # for a type checker it would make every assignment right
 
-        def __setattr__(self, name: str, value: Any) -> None:
+        def __setattr__(self, name: str, value: object) -> None:
             if name in RemotingContext._ASSIGNABLE:
                 object.__setattr__(self, name, value)
             elif name == "error":

@@ -18,7 +18,7 @@ from interceptors.remoting.validation import ArgumentValidator
 
 __all__ = ["ModelHooks", "RemoteHooks"]
 
-H = TypeVar("H", bound=Callable[..., Any])
+H = TypeVar("H", bound=Callable[..., object])
 
 _When: TypeAlias = Literal["before", "after", "after error"]
 
@@ -136,7 +136,7 @@ class RemoteHooks(_Registration):
                     f"the pattern {entry.pattern.text!r} matches no remote method"
                 )
 
-    async def _call(self, matching: _Matching, remoting: RemotingContext, call: RemoteCall, next: Next) -> Any:
+    async def _call(self, matching: _Matching, remoting: RemotingContext, call: RemoteCall, next: Next) -> object:
         signal = await self._event("before", matching.before, remoting, call)
         if signal is None:
             matching.validator.validate(remoting.invocation.args, call.assigned)
@@ -148,7 +148,9 @@ class RemoteHooks(_Registration):
             raise signal.value
         return signal.value
 
-    async def _failed(self, matching: _Matching, remoting: RemotingContext, call: RemoteCall, error: Exception) -> Any:
+    async def _failed(
+        self, matching: _Matching, remoting: RemotingContext, call: RemoteCall, error: Exception
+    ) -> object:
         """Run the error hooks; give the answer of one that settles the error, else raise the error that is left."""
         call.error = error
         signal = await self._event("after error", matching.after_error, remoting, call)
@@ -162,7 +164,7 @@ class RemoteHooks(_Registration):
     async def _event(
         self, when: _When, hooks: list[Hook], remoting: RemotingContext, call: RemoteCall
     ) -> Signal | None:
-        def take_turn(run: HookRun) -> tuple[Any, ...]:
+        def take_turn(run: HookRun) -> tuple[object, ...]:
             call.run = run
             return (remoting, call.result, run.next) if run.hook.parameters == 3 else run.arguments(remoting)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from inspect import Parameter
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -12,13 +12,15 @@ from interceptors.errors import InvalidArgumentError
 
 __all__ = ["ArgumentValidator"]
 
+Validating: TypeAlias = TypeAdapter[Any]
+
 
 class ArgumentValidator:
     """Validates the arguments of one method; a schema is built when it is first needed."""
 
     def __init__(self, parameters: Mapping[str, Parameter]) -> None:
         self._parameters = parameters
-        self._adapters: dict[str, TypeAdapter[Any] | None] = {}
+        self._adapters: dict[str, Validating | None] = {}
 
     def validate(self, arguments: Arguments, assigned: Iterable[str]) -> None:
         """Replace each assigned value by its validated form; what pydantic has no schema for is taken as it is.
@@ -40,14 +42,14 @@ class ArgumentValidator:
         if errors:
             raise InvalidArgumentError(errors)
 
-    def _adapter(self, name: str) -> TypeAdapter[Any] | None:
+    def _adapter(self, name: str) -> Validating | None:
         if name not in self._adapters:
             extra = next((p for p in self._parameters.values() if p.kind is Parameter.VAR_KEYWORD), None)
             self._adapters[name] = _adapter_of(self._parameters.get(name, extra))
         return self._adapters[name]
 
 
-def _adapter_of(parameter: Parameter | None) -> TypeAdapter[Any] | None:
+def _adapter_of(parameter: Parameter | None) -> Validating | None:
     # Text is an annotation that could not be evaluated: its name exists for type checkers only.
     if parameter is None or parameter.annotation is Parameter.empty or isinstance(parameter.annotation, str):
         return None
@@ -57,7 +59,7 @@ def _adapter_of(parameter: Parameter | None) -> TypeAdapter[Any] | None:
     if isinstance(parameter.default, FieldInfo):  # `q: str = Query(max_length=3)`
         annotation = Annotated[annotation, parameter.default]
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+        adapter: Validating = TypeAdapter(annotation)
     except (PydanticSchemaGenerationError, PydanticUserError):
         return None
     return adapter if adapter.pydantic_complete else None

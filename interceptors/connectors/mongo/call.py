@@ -18,7 +18,8 @@ from interceptors.connectors.mongo.undocumented import fetch_first_batch
 
 __all__ = ["Call", "Cursor", "replay"]
 
-Cursor: TypeAlias = AsyncCursor[Any] | AsyncCommandCursor[Any]
+FindCursor: TypeAlias = AsyncCursor[Any]
+Cursor: TypeAlias = FindCursor | AsyncCommandCursor[Any]
 
 
 @final
@@ -27,13 +28,13 @@ class Call:
 
     def __init__(self, target: MongoTarget, command: str) -> None:
         self.command = command
-        self.recorded: list[tuple[str, Any]] = []
+        self.recorded: list[tuple[str, object]] = []
         """What a cursor was told that is no parameter of `find`."""
         self.target = target
         self._database = target if isinstance(target, AsyncDatabase) else target.database
         self._opened: list[Cursor] = []
 
-    async def run(self, arguments: Arguments) -> Any:
+    async def run(self, arguments: Arguments) -> object:
         """Execute the caller's call."""
         target = self.target
         collection = target.name if isinstance(target, AsyncCollection) else None
@@ -77,11 +78,11 @@ class Call:
         return database.get_collection(req.collection, *_options(target))
 
 
-def _options(target: AsyncDatabase[Any] | AsyncCollection[Any]) -> tuple[Any, ...]:
+def _options(target: MongoTarget) -> tuple[Any, ...]:
     return target.codec_options, target.read_preference, target.write_concern, target.read_concern
 
 
-async def replay(cursor: AsyncCursor[Any], recorded: Iterable[tuple[str, Any]]) -> None:
+async def replay(cursor: FindCursor, recorded: Iterable[tuple[str, object]]) -> None:
     """Tell a cursor what another was told."""
     for name, value in recorded:
         told = getattr(cursor, name)(value)

@@ -7,29 +7,26 @@ hooked subclasses of PyMongo's.
 import inspect
 from collections.abc import Callable
 from functools import cache, wraps
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 
-from interceptors.connectors.mongo.call import Call
+from interceptors.connectors.mongo.call import Call, FindCursor
 from interceptors.connectors.mongo.cursors import (
-    FindCursor,
     HookedCursor,
     HookedRawBatchCursor,
     RawBatchCursor,
     as_cursor,
 )
-from interceptors.connectors.mongo.hooked import Collection, Hooked, MongoTarget, connector_of, method_of
+from interceptors.connectors.mongo.hooked import Collection, Database, Hooked, MongoTarget, connector_of, method_of
 from interceptors.connectors.mongo.methods import SPECS, WITH_CURSOR, with_filter
 from interceptors.connectors.mongo.undocumented import CALLS
 
 __all__ = ["HookedClient", "HookedCollection", "HookedDatabase", "hook"]
 
 T = TypeVar("T")
-
-Database: TypeAlias = AsyncDatabase[Any]
 
 
 def _make_subclass(hooked: type, kind: type) -> type:

@@ -15,7 +15,7 @@ from pymongo.asynchronous.command_cursor import AsyncCommandCursor
 from pymongo.asynchronous.cursor import AsyncCursor, AsyncRawBatchCursor
 from pymongo.errors import InvalidOperation
 
-from interceptors.connectors.mongo.call import Call, Cursor, replay
+from interceptors.connectors.mongo.call import Call, Cursor, FindCursor, replay
 from interceptors.connectors.mongo.copies import own_arguments
 from interceptors.connectors.mongo.hooked import Collection, connector_of, method_of
 from interceptors.connectors.mongo.methods import SPECS, given_in, with_filter
@@ -23,7 +23,6 @@ from interceptors.connectors.mongo.undocumented import make_empty
 
 __all__ = ["FindCursor", "HookedCursor", "HookedRawBatchCursor", "RawBatchCursor", "as_cursor"]
 
-FindCursor: TypeAlias = AsyncCursor[Any]
 RawBatchCursor: TypeAlias = AsyncRawBatchCursor[Any]
 Bounds: TypeAlias = Iterable[tuple[str, object]]
 Documents: TypeAlias = AsyncIterable[object] | Iterable[object]

@@ -25,7 +25,8 @@ __all__ = [
 MongoHooks: TypeAlias = Connector[MongoRequest, Any]
 Client: TypeAlias = AsyncMongoClient[Any]
 Collection: TypeAlias = AsyncCollection[Any]
-MongoTarget: TypeAlias = AsyncDatabase[Any] | Collection
+Database: TypeAlias = AsyncDatabase[Any]
+MongoTarget: TypeAlias = Database | Collection
 
 _CONNECTOR = "_interceptors_connector"
 """An attribute of ours on a client. Without the underscore PyMongo would take it for the name of a database."""

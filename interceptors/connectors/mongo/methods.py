@@ -24,7 +24,7 @@ def _spec(owner: str, parameters: Iterable[Parameter]) -> ArgumentSpec:
     return ArgumentSpec(owner, [p.replace(annotation=Parameter.empty) for p in parameters])
 
 
-def _spec_of(function: Callable[..., Any]) -> ArgumentSpec:
+def _spec_of(function: Callable[..., object]) -> ArgumentSpec:
     _, *parameters = inspect.signature(function).parameters.values()
     return _spec(function.__qualname__, parameters)
 

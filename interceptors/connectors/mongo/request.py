@@ -66,7 +66,7 @@ class MongoRequest:
         return self._params
 
     @params.setter
-    def params(self, value: Any) -> None:
+    def params(self, value: object) -> None:
         if not isinstance(value, (Arguments, dict, list)):
             raise TypeError(f"params of a MongoRequest are Arguments, a dict or a list, not {type(value).__name__}")
         self._params = cast("Arguments", value)  # bound when somebody looks: `command` may be about to change, too

@@ -27,14 +27,14 @@ class HookedOperation(AsyncOperationProxy):
         self._connector = connector
         self._plain = plain  # the operations of the same service as zeep made them
 
-    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    async def __call__(self, *args: object, **kwargs: object) -> object:
         if not self._connector.is_hooked:
             return await self._plain[self._name](*args, **kwargs)
         headers = own(kwargs.pop("_soapheaders", None), _own_zeeps)
         req = SOAPRequest(self._name, own(list(args), _own_zeeps), own(kwargs, _own_zeeps), headers)
         return await self._connector.execute(req, self._call)
 
-    async def _call(self, req: SOAPRequest) -> Any:
+    async def _call(self, req: SOAPRequest) -> object:
         if req.operation not in self._plain:
             known = ", ".join(self._plain)
             raise AttributeError(f"Service has no operation {req.operation!r}. There are: {known}.")
@@ -42,11 +42,11 @@ class HookedOperation(AsyncOperationProxy):
         return await self._plain[req.operation](*req.args, **kwargs)
 
 
-def _is_collection(value: object) -> TypeGuard[dict[Any, Any] | list[Any]]:
+def _is_collection(value: object) -> TypeGuard[dict[object, object] | list[object]]:
     return isinstance(value, (dict, list))
 
 
-def _own_zeeps(value: Any) -> Any:
+def _own_zeeps(value: object) -> object:
     """A copy of one of zeep's values, or of a subclass of dict or list."""
     if _is_collection(value):
         return own_items(copy(value), _own_zeeps)

@@ -32,7 +32,7 @@ _library = Library("zeep")
 # Without these the operations of `client.service`, and of what `client.bind` gives, would not be hooked.
 _HOOK = "hook the operations of a service"
 with _library.importing("zeep.proxy", _HOOK):
-    from zeep.proxy import AsyncOperationProxy, AsyncServiceProxy
+    from zeep.proxy import AsyncOperationProxy, AsyncServiceProxy, OperationProxy
 _library.confirm(
     list(inspect.signature(AsyncOperationProxy).parameters) == ["service_proxy", "operation_name"],
     "AsyncOperationProxy",
@@ -51,10 +51,10 @@ def initialize_operation(operation: AsyncOperationProxy, proxy: ServiceProxy, na
     initialize.__init__(operation, proxy, name)
 
 
-def with_operations(proxy: Any, make: Callable[[str, Operations], AsyncOperationProxy]) -> Any:
+def with_operations(proxy: ServiceProxy, make: Callable[[str, Operations], AsyncOperationProxy]) -> ServiceProxy:
     """A service proxy with other operations: `make` gets the name of each, and zeep's own of all of them."""
     plain: Operations = _library.needed(proxy, "_operations", _HOOK)
-    mine = {name: make(name, plain) for name in plain}
+    mine: dict[str, OperationProxy] = {name: make(name, plain) for name in plain}
     proxy._operations = mine
     _library.confirm(all(proxy[name] is mine[name] for name in mine), "ServiceProxy[...]", _HOOK)
     return proxy
@@ -77,7 +77,7 @@ _any_object: Any = AnyObject
 _library.confirm(_any_object(None, _COPY).value is _COPY, "AnyObject.value", _COPY)
 
 
-def copied(value: Any, own: Callable[[Any], Any]) -> Any:
+def copied(value: object, own: Callable[[Any], object]) -> object:
     """A copy of one of zeep's values, and by `own` of what it holds; anything else as it is."""
     mine: Any = value
     if isinstance(value, CompoundValue):
