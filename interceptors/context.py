@@ -169,6 +169,7 @@ class InvocationContext:
     _plan: ClassVar[InvocationPlan]
     _root: "InvocationContext | None" = None  # the outermost invocation of the request, None if it is this one
     _target: Any = None
+    _method: Any = None  # the bound method that the chain was looked up for, which is what is called in the end
     _source: InvocationSource | None = None
     _request: Any = None
     _response: Any = None

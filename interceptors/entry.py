@@ -42,12 +42,12 @@ class Entry:
     `context_class` is a subclass of `InvocationContext` that knows more of such a call.
 
     The chain is compiled when it is first needed, and kept until the registry changes, a decorator records something,
-    or the class of the target gets another method under this name.
+    or the target, its class or a base of it gets something else under this name.
 
     Raises InvalidTargetError if there is no such method, or what is given is no function.
     """
 
-    __slots__ = ("__weakref__", "_instance", "_plan", "_source", "registry", "target")
+    __slots__ = ("__weakref__", "_holder", "_plan", "_source", "registry", "target")
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Entry:
         found = target if isinstance(target, Target) else Target.of(target, method)
         self.target: Target = found if context_class is None else replace(found, context_class=context_class)
         is_object = method is not None and not isinstance(target, type | Target)
-        self._instance: Any = target if is_object and not self.target.is_fixed else None
+        self._holder: Any = target if is_object else None
         if not (is_object or self.target.is_fixed or isinstance(target, Target)):
             raise InvalidTargetError(
                 f"{self.target.title} is an instance method; give an instance of {self.target.title.partition('.')[0]}.",
@@ -97,20 +97,28 @@ class Entry:
         While another invocation runs it belongs to the same request, unless `request` starts afresh. Of a target that
         is called by name `kwargs` is the very dict that `ctx.args` changes. Raises what is wrong with the chain.
         """
-        plan, target = self._plan, self.target
+        plan, target, holder = self._plan, self.target, self._holder
+        found = None if holder is None else getattr(holder, target.name, None)
         if (
             plan is None
             or plan.registered is not self.registry.registrations
             or plan.revision != changes.count
-            or (target.named and getattr(target.owner, target.name, None) is not target.function and target.is_stale)
+            or (
+                target.named
+                and (target.has_bases or getattr(target.owner, target.name, None) is not target.function)
+                and target.is_stale
+            )
+            or (holder is not None and (target.is_stale or not target.fits(holder, found)))
         ):
             plan = self._compile()
         ctx = plan.context_class()
         if args:
             ctx._positional = args
         ctx._keywords = {} if kwargs is None else kwargs
-        if self._instance is not None:
-            ctx._target = self._instance
+        if holder is not None:
+            ctx._method = found
+            if not (self.target.named and self.target.is_fixed):
+                ctx._target = holder
         if request is not None:
             ctx._request, ctx._response = request, response
         elif current.get() is not None and ctx.belongs_to_request and (outer := innermost()) is not None:
@@ -134,16 +142,21 @@ class Entry:
 
     def explain(self) -> Explanation:
         """Every interceptor that is declared for the target: what runs, and why the others do not."""
-        return explain(self.registry.registrations, self.target.renewed(), self.source_type)
+        return explain(self.registry.registrations, self._renewed(), self.source_type)
 
     @property
     def context_type(self) -> type[InvocationContext]:
         """The class of this entry's contexts, which knows the names and annotations of the target."""
         return self._compile().context_class
 
+    def _renewed(self) -> Target:
+        if self._holder is None:
+            return self.target.renewed()
+        return replace(Target.at(self._holder, self.target.name), context_class=self.target.context_class)
+
     def _compile(self) -> Plan:
-        if self.target.is_stale:
-            self.target = self.target.renewed()
+        if self._holder is not None or self.target.is_stale:
+            self.target = self._renewed()
         plan = self._plan = compile_plan(self.registry.registrations, self.target, self._source)
         return plan
 

@@ -20,6 +20,7 @@ __all__ = [
     "InterceptorOrKey",
     "Next",
     "check_interceptor",
+    "class_of",
     "identity",
     "is_async",
     "is_function",
@@ -60,6 +61,11 @@ def is_async(function: object) -> bool:
 def is_function_like(candidate: object) -> bool:
     """Is it `async def`, or marked to be so, as mocks are? Then it is an interceptor itself, whatever attributes it has."""
     return not isinstance(candidate, type) and inspect.iscoroutinefunction(candidate)
+
+
+def class_of(holder: Any) -> type:
+    """The class whose methods an object has, or a class itself."""
+    return holder if isinstance(holder, type) else type(holder)
 
 
 def is_partial(candidate: object) -> bool:

@@ -1,25 +1,32 @@
 """What the decorators record, and how it is read along the MRO. Nothing is wrapped and nothing is resolved here."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial, partialmethod
+from types import MethodType
+from typing import Any, TypeAlias
 
 from interceptors.calling import check_not_bare
 from interceptors.describing import function_behind, location, name_of
 from interceptors.errors import InvalidTargetError
-from interceptors.kinds import InterceptorOrKey, is_function
+from interceptors.kinds import InterceptorOrKey, class_of, is_function
 
 __all__ = [
     "GlobalOptions",
     "Metadata",
     "changes",
     "class_levels",
+    "mark_as_reached",
     "metadata_of",
     "method_levels",
+    "names_in",
     "record",
+    "records_behind",
 ]
 
 _ATTRIBUTE = "__interceptors__"
+_REACHED = True
+"""Stands in the place of a record on a function that runs the chain itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,14 @@ _EMPTY = Metadata()
 class _Changes:
     """Counts what is recorded, anywhere: a chain that was compiled before may lack it, and is compiled again."""
 
-    count = 0
+    def __init__(self) -> None:
+        self.count = 0
+        self.latest = object()
+        """Another one after each record and each change of a registry, so that one look shows that nothing has changed."""
+
+    def note(self) -> None:
+        """Something has changed."""
+        self.latest = object()
 
 
 changes = _Changes()
@@ -80,6 +94,7 @@ def record(decorator: str, target: object, **recorded: Any) -> None:
         )
     setattr(holder, _ATTRIBUTE, replace(metadata_of(holder), **recorded))
     changes.count += 1
+    changes.note()
 
 
 def class_levels(owner: type) -> Iterator[tuple[type, Metadata]]:
@@ -96,3 +111,111 @@ def method_levels(owner: type, name: str) -> Iterator[tuple[type, Metadata]]:
         found = metadata_of(vars(cls).get(name))
         if found is not _EMPTY:
             yield cls, found
+
+
+def mark_as_reached(function: Any) -> None:
+    """Say of a function of ours that it runs the chain of what it wraps: what is recorded there is nobody else's to run."""
+    setattr(function, _ATTRIBUTE, _REACHED)
+
+
+def records_behind(thing: object) -> Iterator[tuple[str, Any, Metadata]]:
+    """What was recorded behind a callable, whatever it is: (level, on what, what), from the outside in.
+
+    On a function and those that it wraps (`functools.wraps`), the function of a partial, a bound method and its class,
+    a class, an object with what it wraps (`update_wrapper`), its `__call__` and its class.
+    """
+    found: _Found = []
+    _collect(thing, found, set())
+    for level in ("class", "method"):
+        yield from (record for record in found if record[0] == level)
+
+
+_Found: TypeAlias = list[tuple[str, Any, Metadata]]
+_THROUGH: tuple[type, ...] = (partial, partialmethod, staticmethod, classmethod)
+
+
+def _collect(thing: Any, found: _Found, seen: set[int]) -> None:
+    while isinstance(thing, _THROUGH):
+        thing = getattr(thing, "func", None) or getattr(thing, "__func__", None)
+    if isinstance(thing, type):
+        _add(found, "class", class_levels(thing))
+        return
+    if isinstance(thing, MethodType):
+        owner = class_of(thing.__self__)
+        _add(found, "class", class_levels(owner))
+        for name in names_in(owner, thing.__func__):
+            _add(found, "method", method_levels(owner, name))
+        thing = thing.__func__
+    elif not is_function(thing):
+        _add(found, "class", class_levels(class_of(thing)))
+        _add(found, "method", method_levels(class_of(thing), "__call__"))
+    holder, merged = thing, _EMPTY
+    while id(thing) not in seen:
+        seen.add(id(thing))
+        recorded = _own(thing).get(_ATTRIBUTE, _EMPTY)
+        if recorded is _REACHED:
+            break
+        merged = _combined(merged, recorded)
+        inner = _own(thing).get("__wrapped__", thing)
+        if not is_function(inner):
+            _collect(inner, found, seen)
+            break
+        thing = inner
+    if merged is not _EMPTY:
+        _add(found, "method", [(holder, merged)])
+
+
+def names_in(owner: type, function: Any) -> Sequence[str]:
+    """The name under which a class itself has a function, in a sequence; empty if it has none of the function's name."""
+    name: object = getattr(function, "__name__", None)
+    if not isinstance(name, str):
+        return ()
+    held = next((vars(cls)[name] for cls in owner.__mro__ if name in vars(cls)), None)
+    return (name,) if function_behind(held) is function else ()
+
+
+def _add(found: _Found, level: str, records: Iterable[tuple[Any, Metadata]]) -> None:
+    """Add records that are not there yet: `functools.wraps` copies them, and a method is found in two ways."""
+    for holder, record in records:
+        if not any(known is record for _, _, known in found):
+            found.append((level, holder, record))
+
+
+def _own(thing: object) -> Mapping[str, Any]:
+    """The attributes that an object has itself, not by its class or a `__getattr__`."""
+    found: Any = getattr(thing, "__dict__", None)
+    return found if hasattr(found, "get") else {}
+
+
+def _combined(outer: Metadata, inner: Metadata) -> Metadata:
+    """What was recorded on a function and on one that it wraps, of which it has a copy, perhaps an old one."""
+    if outer is inner or inner is _EMPTY:
+        return outer
+    if outer is _EMPTY:
+        return inner
+    if _has_all_of(outer, inner):
+        return outer
+    return replace(
+        outer,
+        intercepts=(*_without(outer.intercepts, inner.intercepts), *inner.intercepts),
+        inherit=outer.inherit and inner.inherit,
+        skips=(*_without(outer.skips, inner.skips), *inner.skips),
+        skipped_groups=tuple(dict.fromkeys((*outer.skipped_groups, *inner.skipped_groups))),
+        skips_all=outer.skips_all or inner.skips_all,
+        annotations={**inner.annotations, **outer.annotations},
+    )
+
+
+def _has_all_of(outer: Metadata, inner: Metadata) -> bool:
+    return not (
+        _without(inner.intercepts, outer.intercepts)
+        or _without(inner.skips, outer.skips)
+        or set(inner.skipped_groups) - set(outer.skipped_groups)
+        or inner.annotations.keys() - outer.annotations.keys()
+        or inner.skips_all > outer.skips_all
+        or inner.inherit < outer.inherit
+    )
+
+
+def _without(items: Iterable[Any], others: Sequence[Any]) -> list[Any]:
+    return [item for item in items if not any(item is other for other in others)]

@@ -1,7 +1,7 @@
 """What is fixed per (class, method, source type): the folded chain, the call of the target, the context's class."""
 
 import inspect
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from inspect import Parameter
 from typing import Any, cast, final
@@ -80,10 +80,11 @@ class Plan:
 
         def call_method(ctx: InvocationContext) -> Awaitable[Any]:
             # What `call` does for the commonest case, a method of an object that the caller brought.
-            if ctx._arguments is not None:
-                return call(ctx)
-            result: Awaitable[Any] = getattr(ctx._target, name)(*ctx._positional, **ctx._keywords)
-            return result
+            method: Callable[..., Awaitable[Any]] = ctx._method
+            keywords = ctx._keywords
+            if not keywords:
+                return method(*ctx._positional)
+            return method(*ctx._positional, **keywords) if ctx._arguments is None else call(ctx)
 
         def call(ctx: InvocationContext) -> Awaitable[Any]:
             function, arguments = locate(ctx), collect(ctx)
@@ -141,6 +142,8 @@ class Plan:
         target, name, build, keeps = self._target, self._target.name, self._build, self._builds_freely
         if target.is_fixed:
             return lambda ctx: target.function
+        if not target.builds:
+            return lambda ctx: ctx._method
 
         async def later(ctx: InvocationContext, instance: Pending) -> Any:
             ctx._target = await settle(instance)
@@ -185,12 +188,19 @@ class Plan:
             return injected
         return bound if target.binds else by_name
 
+    @property
+    def target(self) -> Target:
+        """What it was made for."""
+        return self._target
+
     # -- what a context asks -------------------------------------------------------------------------------------------
 
     def arguments(self, ctx: InvocationContext) -> Arguments:
         """The arguments of a call. Where they came by name that very dict is the storage."""
         if self._target.binds:
-            return self._target.arguments.bind(ctx._positional, ctx._keywords)
+            arguments = self._target.arguments.bind(ctx._positional, ctx._keywords)
+            ctx._keywords = _LOOKED_AT
+            return arguments
         return Arguments(self._target.arguments, ctx._keywords)
 
     def early_target(self, ctx: InvocationContext) -> Any:
@@ -200,6 +210,8 @@ class Plan:
             return target.function
         if target.is_fixed:
             return getattr(target.function, "__self__", target.owner)
+        if ctx._method is not None:
+            return ctx._method.__self__
         if self._build is None or not self._builds_freely:
             raise TargetNotBuiltError(
                 f"The {target.owner.__name__} of {target.title} is built when the method's turn comes, so that its "
@@ -229,6 +241,10 @@ class Plan:
     def asked_for_user(self) -> str:
         """What is asked who the user is, for messages."""
         return self._injector.asked_for_user
+
+
+_LOOKED_AT: dict[str, Any] = {"*": None}
+"""In the place of a caller's keyword arguments: they are in `ctx.args` now. Truthy, which is what `call_method` asks."""
 
 
 async def _unpack_later(spec: ArgumentSpec, values: Mapping[str, Any]) -> Any:

@@ -1,39 +1,39 @@
 """The registry: what interceptors there are, and invoking methods through their chains."""
 
 import warnings
-from collections.abc import Callable, Coroutine, Generator, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from threading import RLock
 from types import ModuleType
 from typing import Any, TypeVar
-from weakref import WeakSet
+from weakref import WeakSet, WeakValueDictionary
 
 from dependency_injector import containers
 
 from interceptors.calling import check_words, written
 from interceptors.candidates import Explanation, GlobalEntry
 from interceptors.compiler import Observer, Registrations, Replacement, explain, layers_of, resolver
-from interceptors.context import InvocationSource
+from interceptors.context import MISSING, InvocationSource, innermost
+from interceptors.current import Cell, current
 from interceptors.debug import warn_of_forgotten_return
 from interceptors.decorators import check_sources
 from interceptors.describing import location, name_of
 from interceptors.discovery import find_marked
-from interceptors.entry import Entry, run
-from interceptors.errors import DuplicateKeyError, InvalidTargetError, NothingDiscoveredWarning, UnknownKeyError
+from interceptors.entry import Entry
+from interceptors.errors import DuplicateKeyError, NothingDiscoveredWarning, UnknownKeyError
 from interceptors.injection import Injector
 from interceptors.kinds import InterceptorOrKey, check_interceptor, identity
+from interceptors.metadata import changes
+from interceptors.methods import Methods
 from interceptors.ordering import order_groups
 from interceptors.oversights import find_oversights
-from interceptors.proxies import is_proxy, make_proxy
+from interceptors.proxies import check_no_proxy, make_proxy
 from interceptors.target import Target
 
 __all__ = ["InterceptorRegistry"]
 
 T = TypeVar("T")
-
-_KEPT_ENTRIES = 1000
-"""Calls by name whose chains are kept: classes and source types that are made at run time must not fill the memory."""
 
 
 class InterceptorRegistry:
@@ -68,8 +68,10 @@ class InterceptorRegistry:
         """The doors that lead into its chains, as long as somebody has them."""
         self._lock = RLock()  # around each change; nothing else is acquired in it
         self._globals: tuple[GlobalEntry, ...] = ()  # in the order in which they were registered
-        self._entries: dict[Any, Entry] = {}
-        self.proxy_classes: dict[tuple[type, type], type] = {}
+        self._methods = Methods(self)
+        self._called = self._methods.known
+        self.proxy_classes: WeakValueDictionary[tuple[type, type], type] = WeakValueDictionary()
+        """By (class, class or metaclass) of an object; each lives as long as there are proxies of it."""
         order_groups((), self.ordered_groups)
 
     # -- what there is -------------------------------------------------------------------------------------------------
@@ -156,7 +158,7 @@ class InterceptorRegistry:
 
     # -- invoking ------------------------------------------------------------------------------------------------------
 
-    def invoke(
+    async def invoke(
         self,
         target: Any,
         method: str,
@@ -165,29 +167,56 @@ class InterceptorRegistry:
         source: InvocationSource | None = None,
         request: Any = None,
         **kwargs: Any,
-    ) -> Coroutine[Any, Any, Any]:
-        """Call a method of an object through its chain; of a class, a static or class method. To be awaited.
+    ) -> Any:
+        """Call a method of an object through its chain; of a class, a static or class method.
 
         An invocation inside another one belongs to the same request, unless `request` starts afresh. A `def` method
         runs inline. Raises InvalidTargetError if there is no such method.
         """
-        if source is not None and not isinstance(source, InvocationSource):
+        if source is None:
+            key: Any = method
+        elif isinstance(source, InvocationSource):
+            key = method, source.type
+        else:
             raise TypeError(f'`source` takes an InvocationSource, not {source!r}: InvocationSource("job")')
-        ctx = self.entry_of(target, method, source).context(args, kwargs, request)
-        ctx._target = target
-        ctx._source = source
-        return run(ctx)
-
-    def entry_of(self, target: Any, method: str, source: InvocationSource | None = None) -> Entry:
-        """The door to a method by its name, as `invoke` and proxies use it; who runs it says which object it is.
-
-        Kept per class, method and source type; not kept for a function that belongs to one object alone.
-        """
-        source_type = None if source is None else source.type
-        entry = self._entries.get((type(target), method, source_type))
-        if entry is None or method in getattr(target, "__dict__", ()):
-            return self._find_entry(target, method, source_type)
-        return entry
+        try:
+            called = self._called[key][type(target)]
+        except KeyError:
+            check_no_proxy(target)
+            called = self._methods.of(target, method, source)
+        # `Method.context` and `interceptors.entry.run` written out, as in a proxy and for the same reason.
+        function, latest, context_class, run = called.known
+        found = MISSING
+        try:
+            found = getattr(target, method)
+            is_known = found.__func__ is function and found.__self__ is target and latest is changes.latest
+        except AttributeError:  # no bound method
+            is_known = False
+        outer = current.get()
+        if is_known:
+            ctx = context_class()
+            ctx._method = found
+            ctx._positional = args
+            ctx._keywords = kwargs
+            if request is not None:
+                ctx._request = request
+            elif outer is not None and (invocation := innermost()) is not None:
+                ctx._root = invocation._root or invocation
+        else:
+            ctx = called.context(target, found, args, kwargs, request)
+            run = ctx._plan.run
+        if source is not None:
+            ctx._source = source
+        cell: Cell = [ctx, outer]
+        token = current.set(cell)
+        try:
+            return await run(ctx)
+        finally:
+            cell[0] = None
+            try:  # noqa: SIM105 (as above)
+                current.reset(token)
+            except ValueError:  # closed in another context
+                pass
 
     def intercepted(self, target: T) -> T:
         """A proxy whose public `async def` methods run through their chains; everything else passes straight through.
@@ -294,6 +323,7 @@ class InterceptorRegistry:
             self._globals = entries
         self.version += 1
         self.registrations = replace(self.registrations, **changed)
+        changes.note()
 
     def _sort(self, entries: tuple[GlobalEntry, ...]) -> tuple[GlobalEntry, ...]:
         constraints: dict[tuple[str, str], str] = {}
@@ -304,28 +334,6 @@ class InterceptorRegistry:
                 constraints[other, entry.group] = f"after={other!r} of {name_of(entry.interceptor)}"
         order = order_groups((entry.group for entry in entries), self.ordered_groups, constraints)
         return tuple(sorted(entries, key=lambda entry: order.index(entry.group)))
-
-    def _find_entry(self, target: Any, method: str, source_type: str | None) -> Entry:
-        owner: type[Any] = target if isinstance(target, type) else type(target)
-        key: tuple[Any, ...] = (owner, method, source_type)
-        if target is owner:  # the chain of a class is not that of its instances
-            key = (type, *key)
-        if (entry := self._entries.get(key)) is not None and target is owner:
-            return entry
-        source = None if source_type is None else InvocationSource(source_type)
-        if target is not owner and (own := _own_function(target, owner, method)) is not None:
-            return Entry(self, Target(method, own, owner), source=source)
-        if is_proxy(target):
-            raise _twice(target)
-        found = Target.method(owner, method)
-        if target is owner and not found.is_fixed:
-            raise InvalidTargetError(f"{found.title} is an instance method; invoke it on an instance.", owner)
-        entry = Entry(self, found, source=source)
-        with self._lock:
-            if len(self._entries) >= _KEPT_ENTRIES:
-                del self._entries[next(iter(self._entries))]
-            self._entries[key] = entry
-        return entry
 
     def _is_named(self, entry: GlobalEntry, interceptor: InterceptorOrKey) -> bool:
         declared = [text for text in (entry.key, entry.interceptor) if isinstance(text, str)]
@@ -344,19 +352,6 @@ class InterceptorRegistry:
             return self.resolve(interceptor, lambda: "")
         except UnknownKeyError as error:
             return error.key
-
-
-def _twice(proxy: object) -> InvalidTargetError:
-    message = f"This {proxy.__class__.__name__} is a proxy already: await its method, or invoke the object itself."
-    return InvalidTargetError(message, proxy)
-
-
-def _own_function(target: object, owner: type, method: str) -> Any:
-    """A function that an object has for itself under this name: set on it, or made up by `__getattr__`; else None."""
-    if method not in getattr(target, "__dict__", ()) and hasattr(owner, method):
-        return None
-    own = getattr(target, method, None)
-    return own if callable(own) else None
 
 
 def _without(some: tuple[T, ...], one: T) -> tuple[T, ...]:

@@ -3,17 +3,18 @@
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
-from types import MappingProxyType
+from functools import cached_property, singledispatchmethod
+from types import FunctionType, MappingProxyType, MethodType
 from typing import Any, TypeAlias, final
 
 from interceptors.arguments import ArgumentSpec
-from interceptors.context import InvocationContext
+from interceptors.context import MISSING, InvocationContext
 from interceptors.describing import function_behind, location, name_of
 from interceptors.errors import InvalidTargetError
-from interceptors.kinds import is_partial
-from interceptors.metadata import Metadata, class_levels, metadata_of, method_levels
+from interceptors.kinds import class_of, is_partial
+from interceptors.metadata import Metadata, class_levels, method_levels, names_in, records_behind
 from interceptors.signatures import TargetSignature, read_function
+from interceptors.snapshot import Snapshot
 
 __all__ = ["Finish", "Target", "is_generator"]
 
@@ -55,6 +56,10 @@ class Target:
     """How to call what is no `async def`; None for the default: inline."""
     named: bool = False
     """It is whatever its class has under its name; not so for a function, or one that belongs to one object alone."""
+    snapshot: Snapshot | None = None
+    """What its class and the bases had under its name when this was made; None for a function."""
+    has_bases: bool = False
+    """A base may change, too, without the class having another function: what was recorded for it counts."""
     leading: int = 0
     """How many parameters after `self` are given by `finish`, and are no arguments."""
 
@@ -62,7 +67,7 @@ class Target:
     def of(cls, target: Any, method: str | None) -> "Target":
         """A method of a class or of an object; without a name, a bound method, a function or another callable."""
         if method is not None:
-            return cls.method(target if isinstance(target, type) else type(target), method)
+            return cls.method(target, method) if isinstance(target, type) else cls.at(target, method)
         if inspect.ismethod(target):
             holder = target.__self__
             return cls(target.__name__, target, holder if isinstance(holder, type) else type(holder))
@@ -75,15 +80,43 @@ class Target:
     @classmethod
     def method(cls, owner: type, name: str, **options: Any) -> "Target":
         """A method of a class. Raises InvalidTargetError if there is none of that name."""
-        try:
-            raw = inspect.getattr_static(owner, name)
-        except AttributeError:
-            raise InvalidTargetError(f"{owner.__name__} has no method {name!r} ({location(owner)}).", owner) from None
-        function = getattr(owner, name)
-        if isinstance(raw, property) or not callable(function):
-            raise InvalidTargetError(f"{owner.__name__}.{name} is no method ({location(owner)}).", owner)
+        found = cls.find(owner, name, **options)
+        if found is None:
+            raise _no_method(owner, name)
+        return found
+
+    @classmethod
+    def find(cls, owner: type, name: str, **options: Any) -> "Target | None":
+        """A method of a class, if there is one of that name."""
+        snapshot = Snapshot(owner, name)
+        raw = snapshot.raw
+        function = None if raw is MISSING or isinstance(raw, property) else getattr(owner, name, None)
+        if not callable(function):
+            return None
         is_fixed = isinstance(raw, staticmethod | classmethod) or not hasattr(raw, "__get__")
-        return cls(name, function, owner, is_fixed, named=True, **options)
+        bases = snapshot.has_bases
+        return cls(name, function, owner, is_fixed, named=True, snapshot=snapshot, has_bases=bases, **options)
+
+    @classmethod
+    def at(cls, holder: Any, name: str, found: Any = MISSING, **options: Any) -> "Target":
+        """What an object, or a class, gives under a name: a method of its class, else what is `found` there.
+
+        That is what was set on the object, what its `__getattr__` or a property makes up, a method of another object.
+        Raises InvalidTargetError if it cannot be called.
+        """
+        owner = class_of(holder)
+        found = getattr(holder, name, MISSING) if found is MISSING else found
+        snapshot = Snapshot(owner, name)  # before what it stands for
+        of_class = cls.find(owner, name, **options)
+        if of_class is not None and of_class.fits(holder, found):
+            return of_class
+        if holder is owner and of_class is not None and found is of_class.function:
+            raise InvalidTargetError(f"{of_class.title} is an instance method; invoke it on an instance.", owner)
+        if not callable(found):
+            raise _no_method(owner, name)
+        is_bound = isinstance(found, MethodType) and found.__self__ is holder
+        function = getattr(found, "__func__", None) if is_bound else found
+        return cls(name, function, owner, not is_bound, snapshot=snapshot, **options)
 
     @cached_property
     def signature(self) -> TargetSignature:
@@ -96,40 +129,69 @@ class Target:
         signature = self.signature
         return ArgumentSpec(self.title, signature.visible, (p.parameter.name for p in signature.injected))
 
-    @cached_property
-    def behind(self) -> Any:
-        """The function behind it: a plan is stale when the class has another one under this name."""
-        return function_behind(self.function)
+    def fits(self, holder: Any, found: Any) -> bool:
+        """Is this what an object, or a class, gives under the name? Then unless `is_stale` all is known that is recorded."""
+        raw = self.snapshot.raw if self.named and self.snapshot else None
+        if isinstance(raw, FunctionType) or not (self.named or self.is_fixed):
+            return getattr(found, "__func__", None) is self.function and found.__self__ is holder
+        if isinstance(raw, classmethod):
+            return getattr(found, "__func__", None) is function_behind(raw) and found.__self__ is self.owner
+        if isinstance(raw, staticmethod) or not self.named:
+            return found is self.function or (isinstance(found, MethodType) and found == self.function)
+        if holder is not self.owner and inspect.getattr_static(holder, self.name, None) is not raw:
+            return False
+        known = [record for _, _, record in self.levels]  # a descriptor may give a function of which more is recorded
+        return all(any(record is each for each in known) for _, _, record in records_behind(found))
+
+    @property
+    def is_shared(self) -> bool:
+        """Is it the same for all objects of its class? Not if it is one object's own, or another object's method."""
+        return self.named or not self.is_fixed
+
+    @property
+    def is_plain(self) -> bool:
+        """Is it its function alone that says what was recorded? A function in a class without bases."""
+        return self.snapshot is not None and isinstance(self.snapshot.raw, FunctionType) and not self.has_bases
 
     @property
     def is_stale(self) -> bool:
-        """Has its class another function under its name than when this was made?"""
-        if not self.named or self.owner is None:
-            return False
-        found = getattr(self.owner, self.name, None)
-        return found is not self.function and function_behind(found) is not self.behind
+        """Has its class, or a base, something else under its name than when this was made? Has it other bases?"""
+        return self.snapshot is not None and self.snapshot.is_old
 
     def renewed(self) -> "Target":
         """The same with the function that its class has now. Raises InvalidTargetError if there is none any more."""
-        if self.owner is None:
+        if self.owner is None or not self.named:
             return self
         found = Target.method(self.owner, self.name)
-        return replace(self, function=found.function, is_fixed=found.is_fixed)
+        return replace(
+            self,
+            function=found.function,
+            is_fixed=found.is_fixed,
+            snapshot=found.snapshot,
+            has_bases=found.has_bases,
+        )
 
     @property
     def levels(self) -> Iterator[tuple[str, Any, Metadata]]:
-        """What was recorded for it: (level, on what, what), from the outside in, a base's before its subclass's."""
+        """What was recorded for it: (level, on what, what), from the outside in, a base's before its subclass's.
+
+        A second name of a method (`b = a`) has what was recorded for the first one, too.
+        """
         if self.owner is None:
-            yield "method", self.function, metadata_of(self.function)
+            yield from records_behind(self.function)
             return
-        for cls, found in class_levels(self.owner):
-            yield "class", cls, found
-        own: Metadata | None = metadata_of(self.function)
-        for cls, found in method_levels(self.owner, self.name):
-            yield "method", vars(cls)[self.name], found
-            own = None if found is own else own
-        if own is not None and not self.named:  # a function that belongs to one object alone
-            yield "method", self.function, own
+        known: list[Metadata] = []
+        _check_implementations(self.owner, self.name)
+        for records in self._records_of(self.owner):
+            new = [each for each in records if not any(each[2] is other for other in known)]
+            known += [found for _, _, found in new]
+            yield from new
+
+    def _records_of(self, owner: type) -> Iterator[list[tuple[str, Any, Metadata]]]:
+        yield [("class", cls, found) for cls, found in class_levels(owner)]
+        for name in dict.fromkeys((*names_in(owner, function_behind(self.function)), self.name)):
+            yield [("method", vars(cls)[name], found) for cls, found in method_levels(owner, name)]
+        yield list(records_behind(self.function))
 
     @property
     def annotations(self) -> Mapping[str, Any]:
@@ -148,3 +210,27 @@ class Target:
     def title(self) -> str:
         """For people: `OrderController.show`."""
         return self.name if self.owner is None else f"{self.owner.__name__}.{self.name}"
+
+
+_DISPATCHED: Any = singledispatchmethod
+
+
+def _no_method(owner: type, name: str) -> InvalidTargetError:
+    is_there = inspect.getattr_static(owner, name, MISSING) is not MISSING
+    problem = f"{owner.__name__}.{name} is no method" if is_there else f"{owner.__name__} has no method {name!r}"
+    return InvalidTargetError(f"{problem} ({location(owner)}).", owner)
+
+
+def _check_implementations(owner: type, name: str) -> None:
+    """Refuse a `functools.singledispatchmethod` of which a registered implementation is decorated.
+
+    Its argument decides which one is called, after all layers.
+    """
+    raw: Any = inspect.getattr_static(owner, name, None)
+    for function in raw.dispatcher.registry.values() if isinstance(raw, _DISPATCHED) else ():
+        if function is not raw.func and any(found.intercepts for _, _, found in records_behind(function)):
+            raise InvalidTargetError(
+                f"{name_of(function)} ({location(function)}) has interceptors, but it is called by {owner.__name__}.{name}, "
+                f"whose argument decides that it is. Decorate {owner.__name__}.{name}, or a method that it calls.",
+                owner,
+            )

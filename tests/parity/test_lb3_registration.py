@@ -16,6 +16,7 @@ from fastapi import APIRouter, FastAPI
 from httpx2 import ASGITransport, AsyncClient
 
 from interceptors import (
+    Entry,
     InterceptorRegistry,
     InvocationSource,
     annotate,
@@ -194,7 +195,7 @@ async def test_only_the_name_is_matched():
 
 
 def type_of_context(registry, target, method):
-    return registry.entry_of(target, method, InvocationSource("route")).context_type
+    return Entry(registry, target, method, source="route").context_type
 
 
 async def test_hooks_run_for_remote_calls_only():

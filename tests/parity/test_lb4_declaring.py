@@ -317,16 +317,25 @@ async def test_f8_the_merge_rule(front, back, merged):
 
 
 async def test_f9_private_methods_are_left_to_whoever_asks_for_them():
-    """F9: interceptors are not meant for private methods: a proxy passes them through, `invoke` by name runs the chain."""
-    log, a = layers("a")
+    """F9: interceptors are not meant for private methods: a proxy passes them through, `invoke` by name runs the chain.
 
+    Differs: one that is decorated itself is intercepted, as passing it through would lose its layers in silence.
+    """
+    log, a, b = layers("ab")
+
+    @intercept(a)
     class Service:
-        @intercept(a)
         async def _work(self):
             return "worked"
+
+        @intercept(b)
+        async def _guarded(self):
+            return "guarded"
 
     service, registry = Service(), InterceptorRegistry()
     assert await registry.intercepted(service)._work() == "worked"
     assert log == []
     assert await registry.invoke(service, "_work") == "worked"
     assert log == ["a"]
+    assert await registry.intercepted(service)._guarded() == "guarded"
+    assert log == ["a", "a", "b"]
