@@ -10,7 +10,19 @@ from typing import Any
 
 from dependency_injector import providers
 
-__all__ = ["check_name", "file_and_line", "function_behind", "location", "name_of", "near_miss", "nearest", "suggest"]
+__all__ = [
+    "check_name",
+    "file_and_line",
+    "function_behind",
+    "location",
+    "name_of",
+    "near_miss",
+    "nearest",
+    "some_of",
+    "suggest",
+]
+
+_MOST_NAMED = 5
 
 
 def nearest(name: str, known: Iterable[str], likeness: float = 0.5) -> Sequence[str]:
@@ -23,6 +35,13 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """` Did you mean 'a' or 'b'?` for the end of a message; empty if nothing looks alike."""
     found = nearest(name, known)
     return f" Did you mean {' or '.join(map(repr, found))}?" if found else ""
+
+
+def some_of(items: Sequence[str], command: str) -> str:
+    """The first five, how many more there are, and the command that lists them all: `a; b; and 295 more (...)`."""
+    named = "; ".join(items[:_MOST_NAMED])
+    more = len(items) - _MOST_NAMED
+    return named if more <= 0 else f"{named}; and {more} more (`{command}` lists them all)"
 
 
 def near_miss(name: str, known: Iterable[str]) -> str | None:
@@ -64,8 +83,8 @@ def name_of(thing: object) -> str:
     """How messages call it: a qualified name without `<locals>`, the key itself, or the class of an object."""
     if isinstance(thing, str):
         return repr(thing)
-    thing = _provided(thing)
-    name = getattr(function_behind(thing), "__qualname__", None) or type(thing).__qualname__
+    thing = function_behind(_provided(thing))
+    name = getattr(thing, "__qualname__", None) or type(thing).__qualname__
     return str(name).rpartition("<locals>.")[2]
 
 

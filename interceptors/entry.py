@@ -145,6 +145,12 @@ class Entry:
         return explain(self.registry.registrations, self._renewed(), self.source_type)
 
     @property
+    def is_bare(self) -> bool:
+        """Does nothing stand around the target? So it is with what runs at this moment."""
+        plan = self._plan
+        return plan is not None and plan.is_bare
+
+    @property
     def context_type(self) -> type[InvocationContext]:
         """The class of this entry's contexts, which knows the names and annotations of the target."""
         return self._compile().context_class

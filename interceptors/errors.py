@@ -13,7 +13,7 @@
     |- OutsideInvocationError (RuntimeError)    `InvocationBindings` where no invocation runs
     |- UserNotResolvedError (RuntimeError)      the current user was asked synchronously before it was known
     |- AlreadyInstalledError (RuntimeError)     an application has one registry
-    |- UnreachedInterceptorError (RuntimeError) a decorated route that no chain reaches
+    |- UnreachedInterceptorError (RuntimeError) a decorated function that is called without its chain
     |- InvalidHookError (TypeError)             what was registered is no hook
     |- InvalidPatternError (ValueError)         a pattern of remoting hooks that could never match
     |- InvalidArgumentError (ValueError)        an argument that a hook assigned does not fit the method
@@ -33,7 +33,7 @@
     |- UnknownSourceWarning                     a source type that is a near miss of one that exists
     |- UnknownGroupWarning                      a group that is a near miss of one that exists
     |- UnreachedGlobalWarning                   a global limited to routes that runs around none
-    `- UnreachedRouteWarning                    plain routes that a global interceptor misses
+    `- UnreachedRouteWarning                    functions that no chain can reach, and a global interceptor misses
 
 Each error is also the builtin that fits, carries its facts as attributes, and ends with what to write instead.
 """
@@ -167,7 +167,7 @@ class AlreadyInstalledError(InterceptorError, RuntimeError):
 
 
 class UnreachedInterceptorError(InterceptorError, RuntimeError):
-    """`endpoint` is decorated, but the router it stands on runs no chain."""
+    """`endpoint` is decorated, but no chain runs where it is called."""
 
     def __init__(self, message: str, endpoint: object) -> None:
         super().__init__(message)
@@ -313,4 +313,8 @@ class UnreachedGlobalWarning(InterceptorWarning):
 
 
 class UnreachedRouteWarning(InterceptorWarning):
-    """Functions of plain routers are not intercepted although a global interceptor applies to routes."""
+    """No chain can run around these `functions`, although a global interceptor applies to routes."""
+
+    def __init__(self, message: str, functions: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.functions = tuple(functions)

@@ -22,7 +22,17 @@ __all__ = ["Plan"]
 class Plan:
     """One chain, ready to run: `ctx = plan.context_class(); ...; await plan.run(ctx)`."""
 
-    __slots__ = ("_build", "_builds_freely", "_injector", "_target", "context_class", "registered", "revision", "run")
+    __slots__ = (
+        "_build",
+        "_builds_freely",
+        "_injector",
+        "_target",
+        "context_class",
+        "is_bare",
+        "registered",
+        "revision",
+        "run",
+    )
 
     def __init__(
         self,
@@ -38,6 +48,8 @@ class Plan:
         self.registered = registered
         self.revision = revision
         self._build, self._builds_freely = self._builder()
+        layers = tuple(layers)
+        self.is_bare = not layers
         self.run: Step = fold(layers, self._attempt(self._call()))
         self.context_class: type[InvocationContext] = type(
             target.context_class.__name__,

@@ -40,6 +40,8 @@ class InjectedParameter:
 
     parameter: Parameter
     marker: Any
+    annotation: Any = None
+    """Evaluated; None where it has names that do not exist at run time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def split(parameters: list[Parameter], names: dict[str, Any], return_annotation:
         if marker is None:
             visible.append(parameter.replace(annotation=annotation) if exact else parameter)
         else:
-            injected.append(InjectedParameter(parameter, marker))
+            injected.append(InjectedParameter(parameter, marker, annotation if exact else None))
     returned, exact = evaluate(return_annotation, names)
     return TargetSignature(parameters, visible, injected, returned if exact else return_annotation, foreign)
 

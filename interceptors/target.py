@@ -13,7 +13,7 @@ from interceptors.describing import function_behind, location, name_of
 from interceptors.errors import InvalidTargetError
 from interceptors.kinds import class_of, is_partial
 from interceptors.metadata import Metadata, class_levels, method_levels, names_in, records_behind
-from interceptors.signatures import TargetSignature, read_function
+from interceptors.signatures import TargetSignature, read_constructor, read_function
 from interceptors.snapshot import Snapshot
 
 __all__ = ["Finish", "Target", "is_generator"]
@@ -62,6 +62,10 @@ class Target:
     """A base may change, too, without the class having another function: what was recorded for it counts."""
     leading: int = 0
     """How many parameters after `self` are given by `finish`, and are no arguments."""
+    origin: Any = None
+    """What was given, if that is not `function`: an object whose `__call__` it is."""
+    known_signature: TargetSignature | None = None
+    """The signature, of one who knows better than we can read it; None: read it."""
 
     @classmethod
     def of(cls, target: Any, method: str | None) -> "Target":
@@ -71,10 +75,10 @@ class Target:
         if inspect.ismethod(target):
             holder = target.__self__
             return cls(target.__name__, target, holder if isinstance(holder, type) else type(holder))
-        if inspect.isroutine(target) or is_partial(target):
+        if inspect.isroutine(target) or inspect.isclass(target) or is_partial(target):
             return cls(_short_name(target), target)
         if callable(target):
-            return cls("__call__", target.__call__, type(target))
+            return cls("__call__", target.__call__, type(target), origin=target)
         raise InvalidTargetError(f"{name_of(target)} is no function; give the name of a method, too.", target)
 
     @classmethod
@@ -121,7 +125,12 @@ class Target:
     @cached_property
     def signature(self) -> TargetSignature:
         """Its parameters, those that are injected apart; without `self` and what `finish` gives."""
-        return read_function(self.function, skip=(not self.is_fixed) + self.leading)
+        if self.known_signature is not None:
+            return self.known_signature
+        if isinstance(self.function, type):
+            return read_constructor(self.function)
+        called = self.function if self.origin is None else self.origin
+        return read_function(called, skip=(not self.is_fixed) + self.leading)
 
     @cached_property
     def arguments(self) -> ArgumentSpec:
@@ -191,7 +200,7 @@ class Target:
         yield [("class", cls, found) for cls, found in class_levels(owner)]
         for name in dict.fromkeys((*names_in(owner, function_behind(self.function)), self.name)):
             yield [("method", vars(cls)[name], found) for cls, found in method_levels(owner, name)]
-        yield list(records_behind(self.function))
+        yield list(records_behind(self.function if self.origin is None else self.origin))
 
     @property
     def annotations(self) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import anyio
 from fastapi import FastAPI
 
 from interceptors.cli.dead_hooks import find_dead_hooks
@@ -12,8 +13,11 @@ from interceptors.cli.loading import load_application
 from interceptors.cli.lock import chains_of, read_lock, write_lock
 from interceptors.cli.lock_differences import differences
 from interceptors.cli.output import UsageError, complain, describe, one_line, say
-from interceptors.cli.routes import RouteEntry, api_routes, applications, endpoints_of, registry_of
-from interceptors.fastapi.install import find_problems
+from interceptors.cli.routes import RouteEntry, api_routes, applications, chains_in, opaque_mounts
+from interceptors.errors import IncompatibleLibraryError, UnreachedRouteWarning
+from interceptors.fastapi.found_routes import registry_of
+from interceptors.fastapi.problems import find_problems
+from interceptors.fastapi.startup import prove
 
 __all__ = ["check_application"]
 
@@ -27,7 +31,7 @@ def check_application(application: str, *, lock: Path | None, verify: Path | Non
         raise UsageError("--lock writes the file that --verify compares with; give one of them")
     locked = None if verify is None else read_lock(verify)
     app = load_application(application)
-    entries = list(api_routes(app.routes))
+    entries = list(api_routes(app))
     broken = list(_broken_chains(entries))
     found = [*_start_up_problems(app), *broken, *find_dead_hooks(app, entries)]
     problems = list(dict.fromkeys(map(one_line, found)))  # an interceptor is wrong in every chain that it is in
@@ -39,15 +43,31 @@ def check_application(application: str, *, lock: Path | None, verify: Path | Non
         changes = list(differences(locked.chains, locked.as_it_would_be(chains_of(entries))))
         if not locked.is_current:
             complain(f"{verify} is of version {locked.version}, which says less: write it anew with --lock {verify}")
-    say(*(f"problem: {problem}" for problem in problems), f"{len(entries)} routes, {len(problems)} problems", *changes)
+    notes = (
+        f"note: nobody can look into {mount.title}, so what is in it is not checked" for mount in opaque_mounts(app)
+    )
+    summary = f"{len(entries)} routes, {len(problems)} problems"
+    say(*(f"problem: {problem}" for problem in problems), *map(one_line, notes), summary, *changes)
     return not problems and not changes
 
 
 def _start_up_problems(app: FastAPI) -> Iterator[str]:
-    """What the start-up check of each installed registry finds."""
+    """What the start-up checks of an application and of those on it find; without a registry what is never reached."""
+    try:
+        anyio.run(prove)
+    except IncompatibleLibraryError as error:
+        yield describe(error)
     for part in applications(app):
-        if (registry := registry_of(part)) is not None:
-            yield from (describe(problem) for problem in find_problems(part, registry) if _counts(problem))
+        for problem in find_problems(part, registry_of(part)):
+            if _counts(problem):
+                yield from _described(problem)
+
+
+def _described(problem: Exception) -> Iterator[str]:
+    if isinstance(problem, UnreachedRouteWarning):
+        yield from (f"{type(problem).__name__}: no chain runs around {function}" for function in problem.functions)
+    else:
+        yield describe(problem)
 
 
 def _counts(problem: Exception) -> bool:
@@ -62,8 +82,8 @@ def _counts(problem: Exception) -> bool:
 
 def _broken_chains(entries: Iterable[RouteEntry]) -> Iterator[str]:
     """Chains that cannot be compiled, also those of a registry that is not installed on the application."""
-    for endpoint in endpoints_of(entries):
+    for chain in chains_in(entries):
         try:
-            endpoint.entry.check()
+            chain.check()
         except Exception as error:  # noqa: BLE001 (whatever the application's own code raises is a finding)
             yield describe(error)

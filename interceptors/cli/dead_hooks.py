@@ -8,14 +8,14 @@ from fastapi import FastAPI
 
 from interceptors.candidates import Candidate, Part, make_part
 from interceptors.cli.output import describe
-from interceptors.cli.routes import RouteEntry, applications, candidates_of, endpoints_of, registry_of
+from interceptors.cli.routes import RouteEntry, applications, candidates_of, chains_in
 from interceptors.compiler import leaves
 from interceptors.context import InvocationContext
-from interceptors.fastapi.endpoint import Endpoint
+from interceptors.entry import Entry, Registered
+from interceptors.fastapi.found_routes import registry_of
 from interceptors.fastapi.sources import ROUTE
 from interceptors.kinds import identity, is_provider
 from interceptors.plan import Plan
-from interceptors.registry import InterceptorRegistry
 
 __all__ = ["find_dead_hooks"]
 
@@ -36,7 +36,7 @@ def find_dead_hooks(app: FastAPI, entries: Iterable[RouteEntry]) -> Iterator[str
     """What interceptors with a method `find_problems(contexts)` say about the routes whose chains hold them."""
     found: dict[Hashable, _Holder] = {}
 
-    def note(registry: InterceptorRegistry, declared: Part | Candidate, contexts: Contexts) -> None:
+    def note(registry: Registered, declared: Part | Candidate, contexts: Contexts) -> None:
         for part in leaves(registry.registrations, declared):
             if identity(part) not in found:
                 found[identity(part)] = _Holder(part, _able(part), [])
@@ -50,12 +50,12 @@ def find_dead_hooks(app: FastAPI, entries: Iterable[RouteEntry]) -> Iterator[str
                     with suppress(Exception):  # what is wrong with it is reported elsewhere, also below
                         note(registry, make_part(entry.interceptor, lambda: "", registry.resolve), [])
     unclear: Contexts = []  # routes whose chains may hold anything
-    for endpoint in endpoints_of(entries):
-        contexts = _contexts(endpoint)
+    for chain in chains_in(entries):
+        contexts = _contexts(chain)
         try:
-            for candidate in candidates_of(endpoint):
+            for candidate in candidates_of(chain):
                 if candidate.runs:
-                    note(endpoint.registry, candidate, contexts)
+                    note(chain.registry, candidate, contexts)
         except Exception:  # noqa: BLE001 (whatever the application's own code raises is a finding)
             unclear += contexts
     for holder in found.values():
@@ -66,11 +66,11 @@ def find_dead_hooks(app: FastAPI, entries: Iterable[RouteEntry]) -> Iterator[str
                 yield describe(error)
 
 
-def _contexts(endpoint: Endpoint) -> Contexts:
+def _contexts(chain: Entry) -> Contexts:
     with suppress(Exception):
-        return [endpoint.entry.context_type]
+        return [chain.context_type]
     with suppress(Exception):  # the chain is broken, but the method is there
-        return [Plan(endpoint.target, (), endpoint.registry.registrations.injector).context_class]
+        return [Plan(chain.target, (), chain.registry.registrations.injector).context_class]
     return []
 
 

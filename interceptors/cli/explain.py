@@ -25,7 +25,7 @@ def explain_application(application: str, route: str | None, *, why: bool, as_js
 
     Raises UsageError for a route that there is not, CommandError for a chain that cannot be put together.
     """
-    entries = _select(list(api_routes(load_application(application).routes)), route)
+    entries = _select(list(api_routes(load_application(application))), route)
     places = _Places()
     with reporting():
         if as_json:
@@ -50,7 +50,7 @@ def _select(entries: Sequence[RouteEntry], route: str | None) -> Sequence[RouteE
 
 def _as_text(entry: RouteEntry, places: "_Places", *, why: bool) -> Iterator[str]:
     yield f"{entry.title}  {entry.target}"
-    if entry.endpoint is None:
+    if entry.chain is None:
         yield "  (not intercepted)"
         return
     chain, left_out = _split(entry)
@@ -86,7 +86,7 @@ def _as_json(entry: RouteEntry, places: "_Places") -> dict[str, Any]:
         "method": entry.verb,
         "path": entry.path,
         "target": entry.target,
-        "intercepted": entry.endpoint is not None,
+        "intercepted": entry.chain is not None,
         "chain": [{"position": position, **_facts(candidate, places)} for position, candidate in enumerate(chain, 1)],
         "left_out": [{**_facts(candidate, places), "reason": candidate.reason} for candidate in left_out],
     }
@@ -105,7 +105,7 @@ def _facts_of_part(declared: Candidate | Part, places: "_Places") -> dict[str, A
 
 def _split(entry: RouteEntry) -> tuple[list[Candidate], list[Candidate]]:
     """What runs, and what does not."""
-    candidates = candidates_of(entry.endpoint)
+    candidates = candidates_of(entry.chain)
     return [c for c in candidates if c.runs], [c for c in candidates if not c.runs]
 
 

@@ -86,12 +86,12 @@ def chains_of(entries: Iterable[RouteEntry]) -> Chains:
         route = printable(entry.title)
         if route not in chains:
             chains[route] = LockedRoute(
-                tuple(_layer(candidate) for candidate in candidates_of(entry.endpoint) if candidate.runs),
+                tuple(_layer(candidate) for candidate in candidates_of(entry.chain) if candidate.runs),
                 tuple(
                     printable(f"{_ANNOTATION}{name}={_as_json(value)}")
                     for name, value in sorted(entry.annotations.items())
                 ),
-                is_intercepted=entry.endpoint is not None,
+                is_intercepted=entry.chain is not None,
             )
     return chains
 

@@ -1,20 +1,20 @@
 """The routes of an application as the commands name them: one entry per verb, in the order of declaration."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute, APIWebSocketRoute
-from starlette.routing import Mount
 
 from interceptors.candidates import Candidate
-from interceptors.fastapi.endpoint import Endpoint, endpoint_of
-from interceptors.fastapi.sources import all_routes
-from interceptors.registry import InterceptorRegistry
+from interceptors.entry import Entry
+from interceptors.fastapi.doors import entry_of
+from interceptors.fastapi.found_routes import FoundRoute, applications_behind, found_routes, registry_of
+from interceptors.fastapi.installation import installation_of
 from interceptors.target import Target
 
-__all__ = ["RouteEntry", "api_routes", "applications", "candidates_of", "endpoints_of", "registry_of"]
+__all__ = ["RouteEntry", "api_routes", "applications", "candidates_of", "chains_in", "opaque_mounts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class RouteEntry:
     """GET, POST ...; WEBSOCKET for a WebSocket."""
     path: str
     target: str
-    endpoint: Endpoint | None
-    """What of ours FastAPI calls; None for a route that is not intercepted."""
+    chain: Entry | None
+    """The door to its chain; None for a route that is not intercepted."""
     annotations: Mapping[str, Any]
     """What `@annotate` said about it."""
 
@@ -36,41 +36,60 @@ class RouteEntry:
         return f"{self.verb} {self.path}"
 
 
-def api_routes(routes: Sequence[Any], prefix: str = "") -> Iterator[RouteEntry]:
+def api_routes(app: FastAPI) -> Iterator[RouteEntry]:
     """FastAPI's own routes, also those of mounted applications; the documentation's and static files are none."""
-    for route in all_routes(routes):
-        if isinstance(getattr(route, "original_route", route), APIRoute | APIWebSocketRoute):
-            endpoint = endpoint_of(route.endpoint)
-            target = Target.of(route.endpoint, None) if endpoint is None else endpoint.target
-            for verb in _verbs(route):
-                yield RouteEntry(verb, prefix + route.path, target.title, endpoint, target.annotations)
-        elif isinstance(route, Mount):
-            yield from api_routes(route.routes, prefix + route.path)
+    for part in applications(app):
+        installation = installation_of(part)
+        if installation is not None:
+            installation.adopt()
+    for found in _all_routes(app):
+        if found.is_fastapis:
+            chain = _chain(found)
+            target = Target.of(found.endpoint, None) if chain is None else chain.target
+            for verb in found.verbs:
+                yield RouteEntry(verb, found.path, target.title, chain, target.annotations)
 
 
 def applications(app: FastAPI) -> Iterator[FastAPI]:
-    """An application and those that are mounted on it: each makes its own check when it starts."""
+    """An application, and those on it that have a registry of their own: each makes its own check when it starts."""
     yield app
-    for route in all_routes(app.routes):
-        if isinstance(route, Mount) and isinstance(route.app, FastAPI):
-            yield from applications(route.app)
+    for found in _all_routes(app):
+        for behind in _behind(found):
+            if isinstance(behind, FastAPI) and registry_of(behind) is not None:
+                yield behind
 
 
-def registry_of(app: FastAPI) -> InterceptorRegistry | None:
-    """The registry that is installed on an application."""
-    registry: InterceptorRegistry | None = getattr(app.state, "interceptors", None)
-    return registry
+def opaque_mounts(app: FastAPI) -> Iterator[FoundRoute]:
+    """What nobody can look into: other ASGI applications, routes of other classes."""
+    for found in _all_routes(app):
+        if found.endpoint is None and applications_behind(found) is None:
+            yield found
 
 
-def endpoints_of(entries: Iterable[RouteEntry]) -> Iterable[Endpoint]:
-    """What of ours is behind some routes, each once."""
-    return dict.fromkeys(entry.endpoint for entry in entries if entry.endpoint is not None)
+def chains_in(routes: Iterable[RouteEntry]) -> Iterable[Entry]:
+    """The chains of some routes, each once."""
+    return dict.fromkeys(route.chain for route in routes if route.chain is not None)
 
 
-def candidates_of(endpoint: Endpoint | None) -> Sequence[Candidate]:
+def candidates_of(chain: Entry | None) -> Sequence[Candidate]:
     """The list that a chain is made from. Raises UnknownKeyError."""
-    return () if endpoint is None else endpoint.explain().candidates
+    return () if chain is None else chain.explain().candidates
 
 
-def _verbs(route: Any) -> list[str]:
-    return sorted(getattr(route, "methods", None) or ["WEBSOCKET"])
+def _all_routes(app: FastAPI) -> Iterator[FoundRoute]:
+    left = list(found_routes(app.routes))
+    while left:
+        found = left.pop(0)
+        yield found
+        left[:0] = [below for behind in _behind(found) for below in found_routes(behind.routes, found.path)]
+
+
+def _behind(found: FoundRoute) -> Sequence[FastAPI]:
+    return (found.endpoint is None and applications_behind(found)) or ()
+
+
+def _chain(found: FoundRoute) -> Entry | None:
+    """The chain of a route, also where something is wrong with it: the check says what."""
+    with suppress(Exception):
+        return found.entry()
+    return entry_of(found.picture.dependant.call)

@@ -8,7 +8,7 @@ from interceptors.errors import (
     WrongCallError,
 )
 from interceptors.fastapi.controllers import controller, create_router
-from interceptors.fastapi.endpoint import bind_request
+from interceptors.fastapi.doors import bind_request
 from interceptors.fastapi.install import install
 from interceptors.fastapi.routes import intercepted_route
 from interceptors.fastapi.sources import RouteValue

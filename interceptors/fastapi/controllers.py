@@ -16,11 +16,11 @@ from interceptors.calling import written
 from interceptors.decorators import annotate
 from interceptors.describing import check_name, location, name_of
 from interceptors.errors import InvalidTargetError
-from interceptors.fastapi.endpoint import endpoint_of
-from interceptors.fastapi.routes import endpoint_for, intercepted_route
+from interceptors.fastapi.doors import entry_of
+from interceptors.fastapi.facades import http_facade, socket_facade
+from interceptors.fastapi.routes import intercepted_route
 from interceptors.fastapi.startup import check_in_lifespan
 from interceptors.fastapi.verbs import RouteRecord, given, routes_of
-from interceptors.fastapi.websockets import websocket_endpoint
 from interceptors.registry import InterceptorRegistry
 from interceptors.target import Target
 
@@ -90,9 +90,9 @@ def create_router(cls: type, registry: InterceptorRegistry, provider: Any = None
     router = APIRouter(**options)
     added = list(controller_routes(cls, registry, provider))
 
-    def check() -> None:
-        for endpoint in filter(None, (endpoint_of(function) for _, function in added)):
-            endpoint.entry.check()
+    async def check() -> None:
+        for entry in filter(None, (entry_of(function) for _, function in added)):
+            entry.check()
 
     check_in_lifespan(router, check)
     for record, endpoint in added:
@@ -126,7 +126,7 @@ def controller_routes(
     for name, records in _methods(cls):
         target = Target.method(cls, name, provider=provider, builds=True)
         for record in records:
-            yield record, (websocket_endpoint if record.verb is None else endpoint_for)(registry, target)
+            yield record, (socket_facade if record.verb is None else http_facade)(registry, target)
 
 
 def _methods(cls: type) -> Iterator[tuple[str, tuple[RouteRecord, ...]]]:

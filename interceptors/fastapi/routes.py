@@ -1,54 +1,69 @@
 """A route class that runs the chain around function routes, and around the methods of controllers."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from interceptors.fastapi.endpoint import endpoint_of, http_endpoint, route_target
-from interceptors.fastapi.streams import opening_streams, stream_endpoint, stream_target
+from interceptors.errors import AlreadyInstalledError
+from interceptors.fastapi.facades import facade_of, http_facade, is_needed
+from interceptors.fastapi.gates import Gate, Handler, note_handler
+from interceptors.fastapi.undocumented import picture_in_use
 from interceptors.registry import InterceptorRegistry
-from interceptors.target import Target, is_generator
+from interceptors.target import Target
 
-__all__ = ["InterceptedRoute", "endpoint_for", "intercepted_route"]
+__all__ = ["InterceptedRoute", "intercepted_route"]
 
 
 class InterceptedRoute(APIRoute):
     """The base of the classes that `intercepted_route` makes; in their MRO it stands behind a route class of the user's.
 
-    So what that class does around its handler is outside of the chain, for streams, too.
+    So what that class does around its handler is outside of the chain.
     """
 
     registry: InterceptorRegistry
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's own handler; it calls this once per inclusion of a router, so there are no side effects."""
-        handler = super().get_route_handler()
-        info = endpoint_of(self.endpoint)
-        return opening_streams(handler) if info is not None and is_generator(info.target.function) else handler
+    def get_route_handler(self) -> Handler:
+        """FastAPI's own handler, behind a gate. It is made once for each inclusion of a router."""
+        gate = Gate(self.registry, picture_in_use(self))
+        handler = gate.handler(super().get_route_handler)
+
+        async def handle(request: Request) -> Response:
+            if gate.dependant.call is not gate.entered:
+                gate.put()
+            return await handler(request)
+
+        return handle
 
 
 def intercepted_route(registry: InterceptorRegistry, base: type[APIRoute] = APIRoute) -> type[APIRoute]:
-    """A route class for `APIRouter(route_class=...)` whose functions are intercepted; `base` is your own, if you have one."""
-    if issubclass(base, InterceptedRoute) and base.registry is registry:
+    """A route class for `APIRouter(route_class=...)` whose functions are intercepted; `base` is your own, if you have one.
+
+    Raises AlreadyInstalledError if that is a route class of another registry.
+    """
+    if issubclass(base, InterceptedRoute):
+        if base.registry is not registry:
+            raise AlreadyInstalledError(
+                f"{base.__name__} runs the chain of another InterceptorRegistry; make it with the registry that is to be "
+                f"used, and give that one the interceptors of both."
+            )
         return base
     bases = (InterceptedRoute,) if issubclass(InterceptedRoute, base) else (base, InterceptedRoute)
 
     def init(self: Any, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        bases[0].__init__(self, path, endpoint_for(registry, endpoint), **options)
+        handler = shown_to_fastapi(registry, endpoint)
+        note_handler(self, handler)
+        bases[0].__init__(self, path, handler, **options)
 
     name = f"Intercepted{base.__name__}"
     return type(name, bases, {"__init__": init, "__module__": __name__, "registry": registry})
 
 
-def endpoint_for(registry: InterceptorRegistry, handler: Any) -> Callable[..., Any]:
-    """The function that runs the chain around a handler, by its kind; a function of ours is left as it is."""
-    if endpoint_of(handler) is not None:
-        result: Callable[..., Any] = handler
-        return result
-    target = handler if isinstance(handler, Target) else Target.of(handler, None)
-    if is_generator(target.function):
-        return stream_endpoint(registry, stream_target(target))
-    return http_endpoint(registry, route_target(target))
+def shown_to_fastapi(registry: InterceptorRegistry, handler: Any) -> Any:
+    """The handler itself, or a facade of it if it has parameters that FastAPI must not see."""
+    if facade_of(handler) is not None or not callable(handler):
+        return handler
+    target = Target.of(handler, None)
+    return http_facade(registry, target) if is_needed(target) else handler

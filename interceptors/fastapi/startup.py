@@ -1,16 +1,22 @@
-"""Checks at start-up: after the application's own lifespan has started, or else before the first request."""
+"""Checks at start-up: when the application's own lifespan has started up."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
-from starlette.types import Receive, Scope, Send
+from fastapi import APIRouter
 
-__all__ = ["check_before_first_request", "check_in_lifespan"]
+__all__ = ["check_in_lifespan", "prove"]
 
 
-def check_in_lifespan(router: APIRouter, check: Callable[[], None]) -> None:
+async def prove() -> None:
+    """See that FastAPI does what we know of it. Raises IncompatibleLibraryError."""
+    from interceptors.fastapi.probe import probe  # noqa: PLC0415 (it stands on all of this part, and asks for a start)
+
+    await probe()
+
+
+def check_in_lifespan(router: APIRouter, check: Callable[[], Awaitable[None]]) -> None:
     """Run `check` when the router's lifespan has started up; an error stops the start and shuts the lifespan down."""
     lifespan = router.lifespan_context
 
@@ -19,7 +25,8 @@ def check_in_lifespan(router: APIRouter, check: Callable[[], None]) -> None:
         failure: Exception | None = None
         async with lifespan(app) as state:
             try:
-                check()
+                await prove()
+                await check()
             except Exception as error:  # noqa: BLE001 (raised again, when the application has shut down in order)
                 failure = error
             else:
@@ -28,22 +35,3 @@ def check_in_lifespan(router: APIRouter, check: Callable[[], None]) -> None:
             raise failure
 
     router.lifespan_context = checked
-
-
-def check_before_first_request(app: FastAPI, check: Callable[[], None]) -> None:
-    """Run `check` before the first request, for servers and mounts that run no lifespan. Costs nothing afterwards."""
-    build = app.build_middleware_stack
-
-    def build_with_check() -> Any:
-        stack = build()
-
-        async def check_then_run(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != "lifespan":
-                check()
-                app.middleware_stack = stack
-            await stack(scope, receive, send)
-
-        return check_then_run
-
-    app.build_middleware_stack = build_with_check  # type: ignore[method-assign]
-    app.middleware_stack = None  # where the application has run already it is built again

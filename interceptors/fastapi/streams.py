@@ -1,202 +1,168 @@
 """Generator handlers: JSON lines, server-sent events, raw streams.
 
-The chain runs before the first item, so that a layer can deny with a clean status. FastAPI calls a generator function
-in the midst of making the response and starts to read from it later; so the endpoint gives an iterator that is not open
-yet, and the route class runs the chain when FastAPI has made the response, and opens it.
+The chain runs before the first item, so that a layer can deny with a clean status. Its door is an `async def` like all
+others; of the iterator that leaves the chain FastAPI makes the response, by a second handler that does nothing else.
 """
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
-from contextvars import ContextVar, copy_context
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import anyio
 from anyio.to_thread import run_sync
+from fastapi.routing import APIRoute
 from starlette.concurrency import iterate_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from interceptors.context import InvocationContext, Running
-from interceptors.entry import run
-from interceptors.fastapi.endpoint import Endpoint, hidden_parameters, mark
-from interceptors.fastapi.responses import add_tasks, merged
-from interceptors.fastapi.sources import RouteContext, exit_stack
+from interceptors.context import InvocationContext, running
+from interceptors.entry import Entry, run
+from interceptors.fastapi.doors import Aside, Straight, by_name
+from interceptors.fastapi.responses import merged
+from interceptors.fastapi.sources import RouteContext
 from interceptors.fastapi.status_answers import raise_status
-from interceptors.registry import InterceptorRegistry
-from interceptors.target import Target
+from interceptors.fastapi.undocumented import Picture, exit_stack, reading, stream_of
 
-__all__ = ["StreamContext", "opening_streams", "stream_endpoint", "stream_target"]
+__all__ = ["Respond", "StreamContext", "items_of", "opening", "responder", "straight_stream", "stream_door"]
 
-_STREAM = "interceptors.stream"
+_ITEMS = "interceptors.items"
 _SECONDS_TO_CLOSE = 5.0
-_UNSET = object()
 _ITERATOR: Any = Iterator  # for isinstance without narrowing, which the type checkers do not need here
 _LIST: Any = list
 
-RouteHandler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
+Respond: TypeAlias = Callable[[Request, Any], Awaitable[Response]]
+"""Makes the response of a stream of items."""
 
 
 class StreamContext(RouteContext):
     """An invocation whose target gives an iterator; remembers the iterators that were opened, to close them."""
 
-    _opened: tuple[Any, ...] = ()
+    opened: tuple[Any, ...] = ()
 
 
-def stream_target(target: Target) -> Target:
-    """The same target as a stream calls it."""
-    return replace(target, binds=False, context_class=StreamContext, finish=_open)
-
-
-async def _open(ctx: InvocationContext, function: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+async def opening(ctx: InvocationContext, function: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
     """Call a generator function: nothing of its body runs yet."""
     iterator = function(*args, **kwargs)
-    ctx._opened = (*ctx._opened, iterator)  # type: ignore[attr-defined]
+    if isinstance(ctx, StreamContext):
+        ctx.opened = (*ctx.opened, iterator)
     return iterator
 
 
-def stream_endpoint(registry: InterceptorRegistry, target: Target) -> Callable[..., Any]:
-    """The endpoint of a generator handler."""
-    info = Endpoint(registry, target)
+def stream_door(
+    entry: Entry, request_name: str, response_name: str, aside: Aside, straight: Straight, respond: Respond
+) -> Callable[..., Any]:
+    """The door of a generator handler."""
 
-    def endpoint(*, _interceptors_request: Request, _interceptors_response: Response, **values: Any) -> Any:
-        scope = _interceptors_request.scope
-        if _STREAM not in scope:
-            raise RuntimeError(
-                f"{target.title} stands on a route of another class, which does not run the chain of a stream. Register "
-                f"the handler itself, on a router with `route_class=intercepted_route(registry)`."
-            )
-        stream = scope[_STREAM] = _Stream(info, _interceptors_request, _interceptors_response, values)
-        return stream
+    async def door(**values: Any) -> Any:
+        if aside.on:
+            return await straight(values)
+        request, injected = values.pop(request_name), values.pop(response_name)
+        ctx: Any = entry.context((), values, request, injected)
+        items = _Items(entry, ctx)
+        exit_stack(request.scope).push_async_callback(items.close)
+        try:
+            result = await run(ctx)
+        except Exception as error:
+            raise_status(error, request.scope)
+            raise
+        if isinstance(result, Response):
+            return merged(result, injected)
+        items.take(result)
+        answer = await respond(request, items)
+        answer.raw_headers += injected.raw_headers  # in place: FastAPI has made a view of the list already
+        if injected.status_code:
+            answer.status_code = injected.status_code
+        return answer
 
-    marked: Any = mark(endpoint, info, [*target.signature.visible, *hidden_parameters()], wraps=False)
-    # FastAPI looks through `__wrapped__` for the kind of a function. Whatever the handler is, we give an async iterator.
-    marked.__wrapped__ = target.function if inspect.isasyncgenfunction(target.function) else _some_async_generator
-    return marked  # type: ignore[no-any-return]
+    return door
+
+
+def straight_stream(call: Any, respond: Respond) -> Straight:
+    """What a door does that stands aside: the response of what the generator function gives."""
+
+    async def straight(values: dict[str, Any]) -> Any:
+        return await respond(running().request, call(**values))
+
+    return straight
+
+
+def responder(picture: Picture, route: APIRoute) -> Respond:
+    """How FastAPI makes the response of a stream on a route: JSON lines, server-sent events, or raw."""
+
+    def items_of_request(request: Request) -> Any:
+        return request.scope.pop(_ITEMS)
+
+    looks: Any = items_of_request
+    looks.__wrapped__ = _some_async_generator  # FastAPI looks through it for the kind of a function
+    with reading(stream_of(picture, route, looks, "request"), route):
+        handler = APIRoute.get_route_handler(route)
+
+    async def respond(request: Request, items: Any) -> Response:
+        request.scope[_ITEMS] = items if hasattr(items, "__aiter__") else iterate_in_threadpool(items)
+        return await handler(request)
+
+    return respond
 
 
 async def _some_async_generator() -> AsyncIterator[Any]:
     yield
 
 
-def opening_streams(handler: RouteHandler) -> RouteHandler:
-    """A route handler that runs the chain of a stream when `handler` has made the response."""
-
-    async def handle(request: Request) -> Response:
-        request.scope[_STREAM] = None
-        try:
-            response = await handler(request)
-        except BaseException:
-            unopened: _Stream | None = request.scope.pop(_STREAM)
-            if unopened is not None:
-                unopened.give_up()
-            raise
-        stream: _Stream | None = request.scope.pop(_STREAM)  # a route class of the user's may answer by itself
-        return response if stream is None else await stream.open(response)
-
-    return handle
+async def items_of(entry: Entry, args: tuple[Any, ...], values: dict[str, Any], request: Any) -> AsyncIterator[Any]:
+    """The items of a generator handler that is called as one: the chain runs before the first of them."""
+    if args or request is None:
+        values = by_name(entry, args, values)
+    ctx: Any = entry.context((), values, request)
+    items = _Items(entry, ctx)
+    try:
+        items.take(await run(ctx))
+        async for item in items:
+            yield item
+    finally:
+        await items.close()
 
 
-class _Stream:
-    """The items of a generator handler. Not open, and nothing of the handler has run, until `open` has run the chain."""
+class _Items:
+    """The items of a generator handler: what has left its chain."""
 
-    def __init__(self, info: Endpoint, request: Request, response: Response, values: dict[str, Any]) -> None:
-        ctx: Any = info.entry.context((), values, request, response)
-        self._ctx: StreamContext = ctx
-        self._title = info.target.title
-        self._is_open = anyio.Event()
-        self._next: Any = None
+    def __init__(self, entry: Entry, ctx: StreamContext) -> None:
+        self._entry = entry
+        self._ctx = ctx
         self._result: Any = None
-        self._variables: dict[ContextVar[Any], Any] = {}  # what the layers have set
-        # What FastAPI has put on its stack are the `yield` dependencies. What it puts there from now on reads the
-        # stream already (server-sent events), and has to end by itself, without an error, if the chain denies.
-        self._stack = exit_stack(request.scope)
-        self._dependencies = self._stack.pop_all()
-        self._headers = len(response.raw_headers)
+        self._next: Any = None
 
-    def __aiter__(self) -> "_Stream":
+    def take(self, result: Any) -> None:
+        """Iterate over what has left the chain. Raises TypeError for what is no iterator."""
+        self._result = result
+        if hasattr(result, "__aiter__"):
+            self._next = aiter(result).__anext__
+        elif isinstance(result, _LIST):
+            self._next = _each(result).__anext__
+        elif isinstance(result, _ITERATOR):
+            self._next = aiter(iterate_in_threadpool(result)).__anext__
+        else:
+            raise TypeError(
+                f"The chain of {self._entry.title} gave {type(result).__name__!r}; the handler is a generator, so a layer "
+                f"returns what `next()` gave, another iterator, a list or a Response."
+            )
+
+    def __aiter__(self) -> "_Items":
         return self
 
     async def __anext__(self) -> Any:
-        await self._is_open.wait()
-        while self._variables:  # of server-sent events FastAPI's reader was started before the chain ran
-            variable, value = self._variables.popitem()
-            variable.set(value)
-        with Running(self._ctx):  # what the generator calls belongs to the same request
+        with self._entry.running_as(self._ctx):  # what the generator calls belongs to the same request
             return await self._next()
 
-    async def open(self, response: Response) -> Response:
-        """Run the chain; give the response to send. What is on FastAPI's stack ends in the right order either way."""
-        reader = self._stack.pop_all()
-        self._stack.push_async_exit(self._dependencies)
-        self._stack.push_async_callback(self._close)
-        try:
-            answer = self._answer(response, await self._run_chain())
-        except BaseException:
-            await reader.aclose()
-            raise
-        self._stack.push_async_exit(reader)
-        self._is_open.set()
-        return answer
-
-    def give_up(self) -> None:
-        """Put FastAPI's stack together again: no response has come about."""
-        reader = self._stack.pop_all()
-        self._stack.push_async_exit(self._dependencies)
-        self._stack.push_async_exit(reader)
-
-    async def _run_chain(self) -> Any:
-        before = copy_context()
-        try:
-            self._result = await run(self._ctx)
-        except Exception as error:
-            raise_status(error, self._ctx.request.scope)
-            raise
-        finally:
-            self._variables = {v: value for v, value in copy_context().items() if before.get(v, _UNSET) is not value}
-        return self._result
-
-    def _answer(self, response: Response, result: Any) -> Response:
-        injected: Response = self._ctx.response
-        if isinstance(result, Response):
-            answer = merged(result, injected)
-            add_tasks(answer, response.background)
-            self._next = _items([]).__anext__
-            return answer
-        self._next = self._step_of(result)
-        # FastAPI has copied the injected headers and the status before the chain ran.
-        del response.raw_headers[len(response.raw_headers) - self._headers :]
-        response.raw_headers += injected.raw_headers  # in place: FastAPI has made a view of the list already
-        if injected.status_code:
-            response.status_code = injected.status_code
-        return response
-
-    async def _close(self) -> None:
+    async def close(self) -> None:
         """Close what was opened, from the outside in, also when the client has gone away or the chain has failed."""
         with anyio.move_on_after(_SECONDS_TO_CLOSE, shield=True):
-            for iterator in (self._result, *self._ctx._opened):
+            for iterator in (self._result, *self._ctx.opened):
                 if hasattr(iterator, "aclose"):
                     await iterator.aclose()
                 elif inspect.isgenerator(iterator):
                     await run_sync(iterator.close)
 
-    def _step_of(self, result: Any) -> Callable[[], Any]:
-        """How to get the next item of what left the chain. Raises TypeError for what is no iterator."""
-        items: AsyncIterator[Any]
-        if hasattr(result, "__aiter__"):
-            items = aiter(result)
-            return items.__anext__
-        if isinstance(result, _LIST):
-            return _items(result).__anext__
-        if isinstance(result, _ITERATOR):
-            items = iterate_in_threadpool(result)
-            return items.__anext__
-        raise TypeError(
-            f"The chain of {self._title} gave {type(result).__name__!r}; the handler is a generator, so a layer "
-            f"returns what `next()` gave, another iterator, a list or a Response."
-        )
 
-
-async def _items(items: Iterable[Any]) -> AsyncIterator[Any]:
+async def _each(items: Iterable[Any]) -> AsyncIterator[Any]:
     for item in items:
         yield item

@@ -1,47 +1,40 @@
-"""WebSocket methods: the chain runs around the whole conversation."""
+"""WebSockets: the chain runs around the whole conversation."""
 
 from collections.abc import Callable
-from inspect import Parameter
 from typing import Any
 
 from starlette.exceptions import HTTPException, WebSocketException
-from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket, WebSocketState
 
-from interceptors.describing import location
-from interceptors.entry import run
-from interceptors.errors import InvalidTargetError
-from interceptors.fastapi.endpoint import Endpoint, mark, route_target
+from interceptors.entry import Entry, run
+from interceptors.fastapi.doors import Aside, Straight, by_name
 from interceptors.fastapi.status_answers import answer_of
-from interceptors.kinds import is_async
-from interceptors.registry import InterceptorRegistry
-from interceptors.target import Target
 
-__all__ = ["websocket_endpoint"]
+__all__ = ["socket_door"]
 
-_HIDDEN_CONNECTION = "_interceptors_connection"
 _POLICY_VIOLATION = 1008
 
 
-def websocket_endpoint(registry: InterceptorRegistry, target: Target) -> Callable[..., Any]:
-    """The endpoint of a WebSocket method. Raises InvalidTargetError if it is not `async def`."""
-    if not is_async(target.function):
-        raise InvalidTargetError(
-            f"{target.title} ({location(target.function)}) handles a WebSocket, so it has to be `async def`.",
-            target.function,
-        )
-    info = Endpoint(registry, route_target(target))
-    visible = target.signature.visible
-    # FastAPI has one place for a parameter of this type: if the method wants it, we read it from there.
-    own = next((parameter.name for parameter in visible if parameter.annotation is HTTPConnection), None)
-    name = own or _HIDDEN_CONNECTION
+def socket_door(
+    entry: Entry, name: str, aside: Aside, straight: Straight, *, hidden: bool, closes: bool
+) -> Callable[..., Any]:
+    """The door of a handler of WebSockets, which FastAPI gives the WebSocket under this name.
 
-    async def endpoint(**values: Any) -> None:
-        websocket: WebSocket = values[name] if own else values.pop(name)
-        ctx = info.entry.context((), values, websocket)
+    `closes`: an HTTPException closes the socket also where nothing stands around the handler; plain FastAPI answers.
+    """
+
+    async def door(*args: Any, **values: Any) -> Any:
+        if aside.on:
+            return await straight(values)
+        websocket: WebSocket | None = values.pop(name, None) if hidden else values.get(name)
+        if args or websocket is None:  # somebody calls it as they would call the handler
+            return await entry(**by_name(entry, args, values))
+        ctx = entry.context((), values, websocket)
         try:
             await run(ctx)
         except Exception as error:
+            if entry.is_bare and not closes:
+                raise
             answer = error if isinstance(error, HTTPException) else answer_of(error, websocket.scope)
             if answer is None:
                 raise
@@ -49,9 +42,9 @@ def websocket_endpoint(registry: InterceptorRegistry, target: Target) -> Callabl
             raise WebSocketException(_POLICY_VIOLATION, _reason(answer.detail)) from error
         if websocket.application_state is WebSocketState.CONNECTING:  # a client must not wait for ever
             await websocket.close(_POLICY_VIOLATION)
+        return None
 
-    hidden = [] if own else [Parameter(name, Parameter.KEYWORD_ONLY, annotation=HTTPConnection)]
-    return mark(endpoint, info, [*visible, *hidden], wraps=True)
+    return door
 
 
 def _reason(detail: object) -> str:

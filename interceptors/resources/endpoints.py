@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from copy import copy
 from inspect import Parameter
 from typing import Any
 
@@ -14,10 +13,12 @@ from starlette.responses import Response
 
 from interceptors.context import InvocationContext
 from interceptors.describing import location, name_of
-from interceptors.fastapi.endpoint import Endpoint, hidden_parameters, mark
+from interceptors.entry import Entry
+from interceptors.fastapi.facades import hidden_parameters, show_as
 from interceptors.fastapi.responses import merged
-from interceptors.fastapi.sources import route_in_use
+from interceptors.fastapi.sources import ROUTE
 from interceptors.fastapi.status_answers import raise_status
+from interceptors.fastapi.undocumented import picture_in_use, reading, without_body
 from interceptors.kinds import is_async
 from interceptors.registry import InterceptorRegistry
 from interceptors.resources.context import ResourceContext
@@ -38,9 +39,7 @@ def resource_endpoint(
     registry: InterceptorRegistry, sessions: async_sessionmaker[AsyncSession], operation: Operation
 ) -> Callable[..., Any]:
     """The endpoint of one route. Raises ResourceError for a handler that is no `async def`."""
-    target = _target(operation)
-    info = Endpoint(registry, target)
-    entry = info.entry
+    entry = Entry(registry, _target(operation), source=ROUTE)
 
     async def endpoint(*, _interceptors_request: Request, _interceptors_response: Response, **_: Any) -> Any:
         request, response = _interceptors_request, _interceptors_response
@@ -61,7 +60,7 @@ def resource_endpoint(
             return answer_to_error
         return answer
 
-    return mark(endpoint, info, [*_documented_body(operation), *hidden_parameters()], wraps=True)
+    return show_as(endpoint, entry, [*_documented_body(operation), *hidden_parameters()])
 
 
 @asynccontextmanager
@@ -115,11 +114,5 @@ class ResourceRoute(APIRoute):
 
     def get_route_handler(self) -> Any:
         """FastAPI's own handler, for a route without a body."""
-        route = route_in_use(self)
-        documented = route.body_field, route.dependant
-        route.body_field, route.dependant = None, copy(route.dependant)
-        route.dependant.body_params = []
-        try:
+        with reading(without_body(picture_in_use(self), self), self):
             return super().get_route_handler()
-        finally:
-            route.body_field, route.dependant = documented

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from interceptors.calling import written
 from interceptors.events import EventDispatcher, EventError
 from interceptors.events.marks import EventOptions, event_options
-from interceptors.fastapi.endpoint import endpoint_of
+from interceptors.fastapi.doors import entry_of
 from interceptors.fastapi.startup import check_in_lifespan
 from interceptors.registry import InterceptorRegistry
 from interceptors.resources.bodies import Body
@@ -166,9 +166,9 @@ class Resources:
         router = APIRouter() if dispatcher is None else APIRouter(lifespan=dispatcher.lifespan)
         added = [self._add_route(router, place, handler) for place in places(self._descriptions) for handler in _VERBS]
 
-        def check() -> None:
-            for endpoint in filter(None, map(endpoint_of, added)):
-                endpoint.entry.check()
+        async def check() -> None:
+            for entry in filter(None, map(entry_of, added)):
+                entry.check()
 
         check_in_lifespan(router, check)
         return router

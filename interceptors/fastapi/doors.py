@@ -1,0 +1,177 @@
+"""The door of a route: the function that FastAPI calls in the place of a handler, and that runs the chain around it.
+
+FastAPI analyses the handler itself, and calls whatever is the `call` of the dependant that it has made of it. So the
+door has no signature to keep: it gets what FastAPI has parsed, by name, and the request and the response under the
+names that the dependant says: the handler's own where it asks for them, else hidden ones.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial, update_wrapper
+from inspect import Parameter
+from types import FunctionType
+from typing import Any, TypeAlias, final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from interceptors.context import InvocationContext, RequestState
+from interceptors.entry import Entry, run
+from interceptors.fastapi.responses import merged
+from interceptors.fastapi.status_answers import raise_status
+from interceptors.signatures import InjectedParameter, SpecialType, TargetSignature
+
+__all__ = [
+    "HIDDEN_REQUEST",
+    "HIDDEN_RESPONSE",
+    "Aside",
+    "Straight",
+    "bind_request",
+    "by_name",
+    "called_by_fastapi",
+    "dress",
+    "entry_of",
+    "http_door",
+    "in_thread",
+    "mark",
+    "never_called",
+]
+
+HIDDEN_REQUEST = "_interceptors_request"
+HIDDEN_RESPONSE = "_interceptors_response"
+
+_ENTRY = "__interceptors_entry__"
+
+Straight: TypeAlias = Callable[[dict[str, Any]], Awaitable[Any]]
+"""The call of what is behind a door, without the chain."""
+
+
+@final
+class Aside:
+    """Says to a door that another one stands around it, because somebody has put something else between the two."""
+
+    __slots__ = ("on",)
+
+    def __init__(self) -> None:
+        self.on = False
+
+
+def bind_request(request: HTTPConnection, key: str, value: Any) -> None:
+    """`ctx.bind_request` for FastAPI dependencies, which run before there is an invocation."""
+    state = RequestState.of(request)
+    if state is None:
+        raise TypeError(f"bind_request takes the Request or the WebSocket, not {request!r}")
+    state.bindings[key] = value
+
+
+def entry_of(function: Any) -> Entry | None:
+    """The chain that a door runs; also where others have wrapped the door, with `functools.wraps` or in a partial."""
+    while isinstance(function, partial):
+        function = function.func
+    found = getattr(function, _ENTRY, None)
+    return found if isinstance(found, Entry) else None
+
+
+def mark(function: Any, entry: Entry) -> None:
+    """Note the chain that a function runs."""
+    setattr(function, _ENTRY, entry)
+
+
+def http_door(
+    entry: Entry, request_name: str, response_name: str, aside: Aside, straight: Straight, *, merges: bool
+) -> Callable[..., Any]:
+    """The door of a handler that gives one answer.
+
+    `merges`: a `Response` gets what was set on the injected one also where nothing stands around the handler; plain
+    FastAPI drops that, and a registry without interceptors changes no answer.
+    """
+
+    async def door(*args: Any, **values: Any) -> Any:
+        if aside.on:
+            return await straight(values)
+        request, response = values.pop(request_name, None), values.pop(response_name, None)
+        if request is None:  # somebody calls it as they would call the handler
+            return await entry(**by_name(entry, args, values))
+        ctx = entry.context((), values, request, response)
+        try:
+            result = await run(ctx)
+        except Exception as error:
+            raise_status(error, request.scope)
+            raise
+        if isinstance(result, Response) and response is not None and (merges or not entry.is_bare):
+            return merged(result, response)
+        return result
+
+    return door
+
+
+def by_name(entry: Entry, args: tuple[Any, ...], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call by name, defaults filled in. Raises TypeError for those that the handler does not take."""
+    return dict(entry.target.arguments.bind(args, values).items())
+
+
+# -- what is behind a door ---------------------------------------------------------------------------------------------
+
+
+def called_by_fastapi(dependant: Any, signature: TargetSignature) -> TargetSignature:
+    """The signature of a handler as FastAPI has understood it: what it gives itself is the client's, or a dependency's.
+
+    What we inject is the request and the response, also under names that others have made FastAPI give them to.
+    """
+    names = {
+        dependant.request_param_name: "request",
+        dependant.response_param_name: "response",
+    }
+    declared = {parameter.name for parameter in signature.parameters}
+    for name in (dependant.websocket_param_name, dependant.http_connection_param_name):
+        if name not in declared:
+            names[name] = "request"
+    evaluated = {parameter.name: parameter for parameter in signature.visible}
+    ours = {None, HIDDEN_REQUEST, HIDDEN_RESPONSE}
+    return TargetSignature(
+        signature.parameters,
+        [evaluated.get(parameter.name, parameter) for parameter in signature.parameters if parameter.name not in names],
+        [
+            InjectedParameter(Parameter(name, Parameter.KEYWORD_ONLY), SpecialType(special))
+            for name, special in names.items()
+            if name not in ours
+        ],
+        signature.return_annotation,
+    )
+
+
+async def in_thread(ctx: InvocationContext, function: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Call a `def` as FastAPI does."""
+    return await run_in_threadpool(partial(function, *args, **kwargs))
+
+
+# -- what a function of ours looks like --------------------------------------------------------------------------------
+
+
+def dress(function: Any, handler: Any) -> None:
+    """Give a function of ours what `functools.wraps` gives: name, place, text, annotations and attributes.
+
+    A plain function that somebody puts around ours is taken by FastAPI for what it finds at the end of `__wrapped__`.
+    That must not be a `def`, as it would be called in a thread, and nobody would await us.
+    """
+    attributes = ("__dict__",) if not isinstance(handler, type) and hasattr(handler, "__dict__") else ()
+    update_wrapper(function, handler, updated=attributes)
+    if not hasattr(handler, "__name__"):  # FastAPI names an object by its class
+        function.__name__ = function.__qualname__ = type(handler).__name__
+    innermost = inspect.unwrap(handler)
+    if not (inspect.isroutine(innermost) and inspect.iscoroutinefunction(innermost)):
+        try:
+            function.__signature__ = inspect.signature(handler)
+        except (TypeError, ValueError):  # pragma: no cover (FastAPI takes nothing without a signature)
+            pass
+        function.__wrapped__ = never_called(handler)
+
+
+def never_called(handler: Any) -> Any:
+    """An `async def` that stands where others look for the names in the annotations of a handler."""
+    names = getattr(inspect.unwrap(handler), "__globals__", {})
+    return FunctionType(_never_called.__code__, names, getattr(handler, "__name__", type(handler).__name__))
+
+
+async def _never_called(*args: Any, **kwargs: Any) -> None: ...

@@ -1,0 +1,167 @@
+"""A registry on an application: it reaches the routes there are, hears of those that come later, and checks them all."""
+
+import warnings
+from collections.abc import Iterable
+from operator import is_
+from typing import Any, final
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, APIWebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from interceptors.errors import AlreadyInstalledError, UnreachedInterceptorError, UnreachedRouteWarning
+from interceptors.fastapi.found_routes import found_routes, mounted_applications
+from interceptors.fastapi.gates import adopt, gate_of
+from interceptors.fastapi.problems import find_problems, problems_of_route
+from interceptors.fastapi.startup import check_in_lifespan, prove
+from interceptors.fastapi.undocumented import is_included, shown, watch
+from interceptors.registry import InterceptorRegistry
+
+__all__ = ["Installation", "installation_of"]
+
+_WATCHED = "__interceptors_installation__"
+
+
+def installation_of(app: Any) -> "Installation | None":
+    """What `install` has put on an application."""
+    found = getattr(getattr(app, "state", None), "interceptors_installation", None)
+    return found if isinstance(found, Installation) else None
+
+
+@final
+class Installation:
+    """What `install` puts on an application. It only adds: to the router's own stack, and to the lifespan."""
+
+    def __init__(self, app: FastAPI, registry: InterceptorRegistry) -> None:
+        self.app = app
+        self.registry = registry
+        self.routers = True
+        """Are the functions of included routers reached?"""
+        self.is_strict = False
+        """Is it an error that a function cannot be reached, and not a warning?"""
+        self.controllers: set[type] = set()
+        self.is_checked = False
+        """Has the check at the start been made, and found nothing wrong?"""
+        self._known: list[_Known] = []
+        app.state.interceptors = registry
+        app.state.interceptors_installation = self
+        app.router.middleware_stack = self._guard(app.router.middleware_stack)
+        check_in_lifespan(app.router, self.check)
+
+    # -- reaching ------------------------------------------------------------------------------------------------------
+
+    def adopt_own(self) -> None:
+        """Give the routes that stand on the application itself their gates.
+
+        At once: a library may take them from here to an application that knows nothing of us.
+        """
+        self._adopt(route for route in self.app.router.routes if not is_included(route))
+
+    def adopt(self) -> None:
+        """The same for all there are, those of included routers, too; at the start, when they are complete."""
+        self._adopt(self.app.router.routes)
+
+    def _adopt(self, routes: Iterable[Any]) -> None:
+        for route in routes:
+            if isinstance(route, APIRoute | APIWebSocketRoute):
+                adopt(self.registry, route)
+            elif is_included(route) and self.routers and vars(route).get(_WATCHED) is not self:
+                setattr(route, _WATCHED, self)
+                watch(route, self._look)
+
+    def _look(self, candidates: list[Any]) -> None:
+        """FastAPI has made pictures of a router's routes: at first, and whenever a route was added."""
+        for candidate in candidates:
+            if is_included(candidate):
+                self._adopt([candidate])
+            elif hasattr(picture := shown(candidate), "dependant"):
+                adopt(self.registry, picture)
+        if self.is_checked:
+            self._refuse_wrong(candidate for candidate in candidates if not is_included(candidate))
+
+    # -- checking ------------------------------------------------------------------------------------------------------
+
+    async def check(self) -> None:
+        """Make the checks of the application's start. Raises the first that is wrong; a warning comes last."""
+        await prove()
+        self.adopt()
+        for problem in find_problems(self.app, self.registry):
+            if not isinstance(problem, Warning):
+                raise problem
+            if isinstance(problem, UnreachedRouteWarning) and self.is_strict:
+                raise UnreachedInterceptorError(str(problem), problem.functions)
+            warnings.warn(problem, stacklevel=2)
+        self._note_routes()
+        self.is_checked = True
+
+    def _guard(self, stack: ASGIApp) -> ASGIApp:
+        """Check before the first request where no lifespan has; and the routes that have come since, before they match."""
+
+        async def check_first(scope: Scope, receive: Receive, send: Send) -> None:
+            await self.check()
+            await stack(scope, receive, send)
+
+        def guard(scope: Scope, receive: Receive, send: Send) -> Any:
+            if scope["type"] != "lifespan":
+                if not self.is_checked:
+                    return check_first(scope, receive, send)
+                for known in self._known:
+                    routes = known.owner.routes
+                    if len(routes) != len(known.routes) or not all(map(is_, routes, known.routes)):
+                        self._look_again()
+                        break
+            return stack(scope, receive, send)
+
+        return guard
+
+    def _look_again(self) -> None:
+        """Routes have come or gone since the check: a wrong one is refused whenever it is matched, the others go on."""
+        of_router, *of_mounts = self._known
+        before = set(map(id, of_router.routes))
+        new = [route for route in self.app.router.routes if id(route) not in before]
+        self._adopt(new)
+        self._refuse_wrong([*new, *(known.mount for known in of_mounts if known.has_changed)])
+        self._note_routes()
+
+    def _note_routes(self) -> None:
+        self._known = [_Known(self.app.router)]
+        for found in found_routes(self.app.routes):
+            self._known += [_Known(app, found.picture) for _, app in mounted_applications(found)]
+
+    def _refuse_wrong(self, routes: Iterable[Any]) -> None:
+        for found in found_routes(list(routes)):
+            for problem in problems_of_route(found, self.registry):
+                if isinstance(problem, UnreachedInterceptorError | AlreadyInstalledError):
+                    _refuse(found.picture, problem)
+                    break
+
+
+@final
+class _Known:
+    """Who has routes, and which it had when we last looked: the application's router, or what is mounted."""
+
+    __slots__ = ("mount", "owner", "routes")
+
+    def __init__(self, owner: Any, mount: Any = None) -> None:
+        self.owner = owner
+        self.mount = mount
+        self.routes: list[Any] = list(owner.routes)
+
+    @property
+    def has_changed(self) -> bool:
+        return [*map(id, self.owner.routes)] != [*map(id, self.routes)]
+
+
+def _refuse(picture: Any, error: Exception) -> None:
+    """Raise an error whenever a route is reached. What else is wrong with one is raised there by itself."""
+
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+        raise error.with_traceback(None)
+
+    gate = gate_of(picture)
+    if gate is not None:
+        gate.refuse(error)
+    elif hasattr(picture, "app"):
+        picture.app = refuse
+    else:  # a route of somebody else's
+        picture.handle = refuse

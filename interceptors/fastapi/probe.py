@@ -1,0 +1,169 @@
+"""Does FastAPI still do what we know of it? A small application goes through the same doors before the first one starts.
+
+That a name is there is not enough (see `undocumented`): a FastAPI on which a layer is not reached, is reached twice, or
+does not know where it is, must not serve.
+"""
+
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextvars import Context
+from importlib.metadata import version
+from typing import Any
+
+import anyio
+from fastapi import APIRouter, FastAPI, WebSocket
+from fastapi.sse import EventSourceResponse
+from starlette.types import ASGIApp
+
+from interceptors.errors import IncompatibleLibraryError
+from interceptors.fastapi.controllers import controller, create_router
+from interceptors.fastapi.installation import Installation
+from interceptors.fastapi.routes import intercepted_route
+from interceptors.fastapi.verbs import get, websocket
+from interceptors.registry import InterceptorRegistry
+
+__all__ = ["probe"]
+
+_PATHS = ("/async", "/def", "/generator", "/events", "/socket")
+
+
+class _Probed:
+    """Once in a process, whatever applications there are in it: what is probed is the library that is installed."""
+
+    is_well = False
+
+
+async def probe() -> None:
+    """Ask a route of each kind in each place, once per process: about 15 ms. Raises IncompatibleLibraryError."""
+    if _Probed.is_well:
+        return
+    async with anyio.create_task_group() as group:
+        # In a context of its own: the application that starts, or its first request, and what traces them see nothing.
+        failure: list[Exception] = []
+        Context().run(group.start_soon, _run, failure)
+    if failure:
+        raise failure[0]
+    _Probed.is_well = True
+
+
+async def _run(failure: list[Exception]) -> None:
+    try:
+        await _ask_all()
+    except IncompatibleLibraryError as error:
+        failure.append(error)
+    except Exception as error:  # noqa: BLE001 (a FastAPI that works differently may raise anything)
+        failure.append(_incompatible(f"route ({type(error).__name__}: {error})"))
+        failure[0].__cause__ = error
+
+
+def _incompatible(what: str) -> IncompatibleLibraryError:
+    return IncompatibleLibraryError("fastapi", version("fastapi"), what, "run every layer once around each function")
+
+
+async def _ask_all() -> None:
+    ran: list[tuple[str, bool]] = []
+    loop = threading.get_ident()
+
+    async def layer(ctx: Any, next: Callable[[], Any]) -> Any:
+        ran.append((str(ctx.source), threading.get_ident() == loop))
+        return await next()
+
+    registry = InterceptorRegistry()
+    registry.add_global(layer)
+    app, prefixes = _application(registry)
+    serve = FastAPI.build_middleware_stack(app)  # without the `__call__`, which others have perhaps instrumented
+    for prefix, paths in prefixes.items():
+        for path in paths:
+            ran.clear()
+            kind = "websocket" if path == "/socket" else "http"
+            answer = await _ask(serve, kind, prefix + path)
+            verb = "WEBSOCKET" if kind == "websocket" else "GET"
+            if ran != [(f"route {verb} {prefix}{path}", True)] or "well" not in answer:
+                raise _incompatible(
+                    f"{path[1:]} route below {prefix or 'the application'!r}: ran {ran}, said {answer!r}"
+                )
+
+
+def _application(registry: InterceptorRegistry) -> tuple[FastAPI, dict[str, tuple[str, ...]]]:
+    """An application with functions of all kinds in all places; the prefixes of the places, and what is there."""
+    app = FastAPI(openapi_url=None)
+    inner, outer = APIRouter(), APIRouter(prefix="/nested")
+    made = APIRouter(prefix="/made", route_class=intercepted_route(registry))
+    for router in (app, inner, made):
+        _declare(router)
+    outer.include_router(inner, prefix="/inner")
+    app.include_router(outer)
+    app.include_router(made)
+    app.include_router(create_router(_Controller, registry))
+    installation = Installation(app, registry)
+    installation.adopt()
+    installation.is_checked = True  # its own start would ask for a probe
+    return app, {"": _PATHS, "/nested/inner": _PATHS, "/made": _PATHS, "/method": ("/async", "/generator", "/socket")}
+
+
+def _declare(router: FastAPI | APIRouter) -> None:
+    loop = threading.get_ident()
+
+    @router.get("/async")
+    async def coroutine() -> str:
+        return "well"
+
+    @router.get("/def")
+    def function() -> str:
+        return "on the event loop" if threading.get_ident() == loop else "well"
+
+    @router.get("/generator")
+    def generator() -> Iterator[str]:
+        yield "well"
+
+    @router.get("/events", response_class=EventSourceResponse)
+    async def events() -> AsyncIterator[str]:
+        yield "well"
+
+    @router.websocket("/socket")
+    async def talk(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text("well")
+
+
+@controller(prefix="/method")
+class _Controller:
+    @get("/async")
+    async def coroutine(self) -> str:
+        return "well"
+
+    @get("/generator")
+    async def generator(self) -> AsyncIterator[str]:
+        yield "well"
+
+    @websocket("/socket")
+    async def talk(self, websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text("well")
+
+
+async def _ask(serve: ASGIApp, kind: str, path: str) -> str:
+    """What an application says to one request, or when a WebSocket connects."""
+    said: list[str] = []
+    scope: dict[str, Any] = {
+        "type": kind,
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "ws" if kind == "websocket" else "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "headers": [],
+        "subprotocols": [],
+    }
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"} if kind == "websocket" else {"type": "http.request", "body": b""}
+
+    async def send(message: Any) -> None:
+        said.append(str(message.get("text") or message.get("body", b"").decode()))
+
+    await serve(scope, receive, send)
+    return "".join(said)

@@ -1,0 +1,83 @@
+"""What is wrong with the chains and the routes of an application; asked at its start, and by `interceptors check`."""
+
+from collections.abc import Callable, Iterator
+
+from fastapi import FastAPI
+
+from interceptors.describing import some_of
+from interceptors.errors import UnreachedRouteWarning
+from interceptors.fastapi.found_routes import FoundRoute, found_routes, mounted_applications
+from interceptors.fastapi.gates import foreign_chain
+from interceptors.fastapi.sources import ROUTE
+from interceptors.fastapi.unreached import (
+    is_on_purpose,
+    unreached_elsewhere,
+    unreached_in_dependencies,
+    unreached_on_route,
+)
+from interceptors.registry import InterceptorRegistry
+
+__all__ = ["find_problems", "problems_of_route", "unreached_functions"]
+
+_COMMAND = "interceptors check MODULE:APP"
+
+
+def find_problems(app: FastAPI, registry: InterceptorRegistry | None) -> Iterator[Exception]:
+    """Everything that is wrong; a warning comes last. Without a registry only what is decorated and never reached."""
+    if registry is not None:
+        yield from (problem for problem in registry.problems() if not isinstance(problem, Warning))
+    yield from unreached_elsewhere(app)
+    routes = list(found_routes(app.routes))
+    for found in routes:
+        yield from problems_of_route(found, registry)
+    if registry is not None and any(entry.applies_to(ROUTE) for entry in registry.registrations.globals):
+        missed = [title for found in routes for title in unreached_functions(found)]
+        if missed:
+            yield UnreachedRouteWarning(
+                f"No chain runs around these functions, so no global interceptor reaches them: "
+                f"{some_of(missed, _COMMAND)}. Declare them on the application or on a router of it, give a mounted "
+                f"application a registry with install(), or say that it is on purpose with `@skip_interceptors()` on the "
+                f"function.",
+                missed,
+            )
+    if registry is not None:
+        yield from (problem for problem in registry.problems() if isinstance(problem, Warning))
+
+
+def problems_of_route(found: FoundRoute, registry: InterceptorRegistry | None) -> Iterator[Exception]:
+    """What is wrong with one route, with what it depends on, and with everything that is mounted there."""
+    yield from _problems_here(found, registry)
+    for path, app in mounted_applications(found):
+        yield from unreached_elsewhere(app)
+        for below in found_routes(app.routes, path):
+            yield from _problems_here(below, None)
+
+
+def _problems_here(found: FoundRoute, registry: InterceptorRegistry | None) -> Iterator[Exception]:
+    try:
+        entry = found.entry()
+        if entry is not None:
+            if registry is not None and entry.registry is not registry:
+                raise foreign_chain(found.picture)
+            entry.check()
+        elif found.endpoint is not None:
+            yield from unreached_on_route(found)
+    except Exception as error:  # noqa: BLE001 (a signature or a type of the user's may raise anything)
+        yield error
+    yield from unreached_in_dependencies(found)
+
+
+def unreached_functions(found: FoundRoute) -> Iterator[str]:
+    """The titles of a route and of those below it that run no chain, if nobody has said that it is on purpose."""
+    below = (each for path, app in mounted_applications(found) for each in found_routes(app.routes, path))
+    for each in (found, *below):
+        is_documentation = str(getattr(each.endpoint, "__module__", "")).startswith("fastapi.")
+        if not (each.endpoint is None or is_documentation or each.is_reached or is_on_purpose(each.endpoint)):
+            yield each.title
+
+
+def _problems_of(check: Callable[[], object]) -> Iterator[Exception]:
+    try:
+        check()
+    except Exception as error:  # noqa: BLE001 (as above)
+        yield error

@@ -1,0 +1,114 @@
+"""What is decorated and never reached, wherever FastAPI and Starlette call functions without a chain."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import APIRouter
+
+from interceptors.describing import location, name_of
+from interceptors.errors import UnreachedInterceptorError
+from interceptors.fastapi.found_routes import FoundRoute
+from interceptors.fastapi.undocumented import dependencies_of, is_included, pictures_of, router_of
+from interceptors.metadata import records_behind
+
+__all__ = ["is_decorated", "is_on_purpose", "unreached_elsewhere", "unreached_in_dependencies", "unreached_on_route"]
+
+_ROUTER = "make the router with `route_class=intercepted_route(registry)`"
+
+
+def is_decorated(thing: Any) -> bool:
+    """Has somebody put interceptors on it, or on something behind it?"""
+    return any(record.intercepts for _, _, record in records_behind(thing))
+
+
+def is_on_purpose(thing: Any) -> bool:
+    """Does `@skip_interceptors()` say that nothing is to run around it?"""
+    return any(record.skips_all for _, _, record in records_behind(thing))
+
+
+def unreached_on_route(found: FoundRoute) -> Iterator[Exception]:
+    """The handler of a route around which no chain runs; of an endpoint class of Starlette's, also its methods."""
+    endpoint = found.endpoint
+    if is_decorated(endpoint):
+        yield _error(endpoint, found.title.partition(" (")[0], _remedy(found))
+    elif isinstance(endpoint, type):
+        for name, method in _methods(endpoint):
+            if is_decorated(method):
+                yield _error(method, f"{found.title} ({name})", _remedy(found))
+
+
+def _remedy(found: FoundRoute) -> str:
+    if not found.is_fastapis:
+        return "Starlette calls it without a chain. Declare the function with FastAPI, or make it a method of a controller."
+    return (
+        "no chain runs there. Call install(app, registry) on its application, make the router with "
+        "`route_class=intercepted_route(registry)`, or make it a method of a controller."
+    )
+
+
+def _methods(cls: type) -> Iterator[tuple[str, Any]]:
+    for base in cls.__mro__:
+        yield from ((name, each) for name, each in vars(base).items() if callable(each) and not isinstance(each, type))
+
+
+def unreached_in_dependencies(found: FoundRoute) -> Iterator[Exception]:
+    """Functions that a route uses in `Depends` or `Security`, at whatever depth."""
+    left = list(found.picture.dependant.dependencies) if found.is_fastapis else []
+    while left:
+        dependant = left.pop()
+        left += dependant.dependencies
+        if is_decorated(dependant.call):
+            yield _error(dependant.call, f"{found.title} uses it as a dependency", _DEPENDENCY)
+
+
+_DEPENDENCY = (
+    "FastAPI calls dependencies without a chain. Put the interceptor on the function of the route, on its controller, or "
+    "on its router."
+)
+
+
+def unreached_elsewhere(app: Any) -> Iterator[Exception]:
+    """Functions that an application calls besides its routes: dependencies of routers, handlers of errors, middleware."""
+    router = app if isinstance(app, APIRouter) else getattr(app, "router", None)
+    if isinstance(router, APIRouter):
+        for owner, depends in _dependencies(router):
+            if is_decorated(depends.dependency):
+                yield _error(depends.dependency, f"{owner} has it as a dependency", _DEPENDENCY)
+    for what, function in _functions(app, router):
+        if is_decorated(function):
+            yield _error(
+                function, f"it is {what}", "it is called without a chain. Call what needs one with registry.invoke."
+            )
+
+
+def _dependencies(router: APIRouter) -> Iterator[tuple[str, Any]]:
+    """Those of a router and of what it includes; a route that has them says so itself, files of a frontend do not."""
+    yield from (("the router", each) for each in router.dependencies)
+    left: list[Any] = list(router.routes)
+    while left:
+        included = left.pop()
+        if is_included(included):
+            yield from (("the inclusion of a router", each) for each in dependencies_of(included))
+            yield from (("the router", each) for each in router_of(included).dependencies)
+            left += pictures_of(included)
+
+
+def _functions(app: Any, router: Any) -> Iterator[tuple[str, Any]]:
+    handlers: dict[Any, Any] = getattr(app, "exception_handlers", {})
+    yield from (("a handler of exceptions", each) for each in handlers.values())
+    for middleware in getattr(app, "user_middleware", ()):
+        cls, args, kwargs = middleware
+        yield from (("middleware", each) for each in (cls, *args, *kwargs.values()) if callable(each))
+    overrides: dict[Any, Any] = getattr(app, "dependency_overrides", {})
+    yield from (("a dependency that stands for another", each) for each in overrides.values())
+    for name in ("on_startup", "on_shutdown"):
+        yield from ((f"called at {name}", each) for each in getattr(router, name, ()))
+    for name in ("lifespan_context", "default"):
+        yield f"the `{name}` of the application", getattr(router, name, None)
+
+
+def _error(thing: Any, where: str, why: str) -> UnreachedInterceptorError:
+    return UnreachedInterceptorError(
+        f"{name_of(thing)} ({location(thing)}) is decorated with @intercept, and that is never reached: {where}, and {why}",
+        thing,
+    )
