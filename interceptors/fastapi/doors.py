@@ -87,10 +87,14 @@ def http_door(
     FastAPI drops that, and a registry without interceptors changes no answer.
     """
 
-    async def door(*args: Any, **values: Any) -> Any:
+    async def door(
+        *args: Any, _interceptors_request: Any = None, _interceptors_response: Any = None, **values: Any
+    ) -> Any:
         if aside.on:
             return await straight(values)
-        request, response = values.pop(request_name, None), values.pop(response_name, None)
+        # A pop costs more than a parameter, and most handlers ask for neither.
+        request = values.pop(request_name, None) if _interceptors_request is None else _interceptors_request
+        response = values.pop(response_name, None) if _interceptors_response is None else _interceptors_response
         if request is None:  # somebody calls it as they would call the handler
             return await entry(**by_name(entry, args, values))
         ctx = entry.context((), values, request, response)

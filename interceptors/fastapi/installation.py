@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterable
 from operator import is_
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, APIWebSocketRoute
@@ -42,7 +42,8 @@ class Installation:
         self.controllers: set[type] = set()
         self.is_checked = False
         """Has the check at the start been made, and found nothing wrong?"""
-        self._known: list[_Known] = []
+        self._known: list[Any] = [None]  # the routes of the application as they were when it was last looked at
+        self._mounts: list[_Mounted] = []
         app.state.interceptors = registry
         app.state.interceptors_installation = self
         app.router.middleware_stack = self._guard(app.router.middleware_stack)
@@ -96,37 +97,40 @@ class Installation:
 
     def _guard(self, stack: ASGIApp) -> ASGIApp:
         """Check before the first request where no lifespan has; and the routes that have come since, before they match."""
+        router, known, mounts = self.app.router, self._known, self._mounts
+
+        def guard(scope: Scope, receive: Receive, send: Send) -> Any:
+            # At every request: by identity, as routes of the same path and function are equal to one another.
+            routes = router.routes
+            if len(routes) == len(known) and all(map(is_, routes, known)) and not (mounts and _have_changed(mounts)):
+                return stack(scope, receive, send)
+            if not self.is_checked and scope["type"] != "lifespan":
+                return check_first(scope, receive, send)
+            if self.is_checked:
+                self._look_again()
+            return stack(scope, receive, send)
 
         async def check_first(scope: Scope, receive: Receive, send: Send) -> None:
             await self.check()
             await stack(scope, receive, send)
 
-        def guard(scope: Scope, receive: Receive, send: Send) -> Any:
-            if scope["type"] != "lifespan":
-                if not self.is_checked:
-                    return check_first(scope, receive, send)
-                for known in self._known:
-                    routes = known.owner.routes
-                    if len(routes) != len(known.routes) or not all(map(is_, routes, known.routes)):
-                        self._look_again()
-                        break
-            return stack(scope, receive, send)
-
         return guard
 
     def _look_again(self) -> None:
         """Routes have come or gone since the check: a wrong one is refused whenever it is matched, the others go on."""
-        of_router, *of_mounts = self._known
-        before = set(map(id, of_router.routes))
+        before = set(map(id, self._known))
         new = [route for route in self.app.router.routes if id(route) not in before]
         self._adopt(new)
-        self._refuse_wrong([*new, *(known.mount for known in of_mounts if known.has_changed)])
+        self._refuse_wrong([*new, *(mount.picture for mount in self._mounts if _have_changed([mount]))])
         self._note_routes()
 
     def _note_routes(self) -> None:
-        self._known = [_Known(self.app.router)]
-        for found in found_routes(self.app.routes):
-            self._known += [_Known(app, found.picture) for _, app in mounted_applications(found)]
+        self._known[:] = self.app.router.routes
+        self._mounts[:] = [
+            _Mounted(found.picture, app, list(app.routes))
+            for found in found_routes(self.app.routes)
+            for _, app in mounted_applications(found)
+        ]
 
     def _refuse_wrong(self, routes: Iterable[Any]) -> None:
         for found in found_routes(list(routes)):
@@ -136,20 +140,16 @@ class Installation:
                     break
 
 
-@final
-class _Known:
-    """Who has routes, and which it had when we last looked: the application's router, or what is mounted."""
+class _Mounted(NamedTuple):
+    """What is mounted, and which routes it had when we last looked."""
 
-    __slots__ = ("mount", "owner", "routes")
+    picture: Any
+    app: Any
+    routes: list[Any]
 
-    def __init__(self, owner: Any, mount: Any = None) -> None:
-        self.owner = owner
-        self.mount = mount
-        self.routes: list[Any] = list(owner.routes)
 
-    @property
-    def has_changed(self) -> bool:
-        return [*map(id, self.owner.routes)] != [*map(id, self.routes)]
+def _have_changed(mounts: Iterable[_Mounted]) -> bool:
+    return any(len(m.app.routes) != len(m.routes) or not all(map(is_, m.app.routes, m.routes)) for m in mounts)
 
 
 def _refuse(picture: Any, error: Exception) -> None:

@@ -97,7 +97,7 @@ def _application(registry: InterceptorRegistry) -> tuple[FastAPI, dict[str, tupl
     app.include_router(create_router(_Controller, registry))
     installation = Installation(app, registry)
     installation.adopt()
-    installation.is_checked = True  # its own start would ask for a probe
+    installation.is_checked = True  # a start of its own would ask for a probe
     return app, {"": _PATHS, "/nested/inner": _PATHS, "/made": _PATHS, "/method": ("/async", "/generator", "/socket")}
 
 
