@@ -16,8 +16,8 @@ from interceptors.cli.output import UsageError, complain, describe, one_line, sa
 from interceptors.cli.routes import RouteEntry, api_routes, applications, chains_in, opaque_mounts
 from interceptors.errors import IncompatibleLibraryError, UnreachedRouteWarning
 from interceptors.fastapi.found_routes import registry_of
+from interceptors.fastapi.probe import probe
 from interceptors.fastapi.problems import find_problems
-from interceptors.fastapi.startup import prove
 
 __all__ = ["check_application"]
 
@@ -54,7 +54,7 @@ def check_application(application: str, *, lock: Path | None, verify: Path | Non
 def _start_up_problems(app: FastAPI) -> Iterator[str]:
     """What the start-up checks of an application and of those on it find; without a registry what is never reached."""
     try:
-        anyio.run(prove)
+        anyio.run(probe)
     except IncompatibleLibraryError as error:
         yield describe(error)
     for part in applications(app):

@@ -18,6 +18,7 @@ from interceptors.describing import check_name, location, name_of
 from interceptors.errors import InvalidTargetError
 from interceptors.fastapi.doors import entry_of
 from interceptors.fastapi.facades import http_facade, socket_facade
+from interceptors.fastapi.probe import probe
 from interceptors.fastapi.routes import intercepted_route
 from interceptors.fastapi.startup import check_in_lifespan
 from interceptors.fastapi.verbs import RouteRecord, given, routes_of
@@ -91,6 +92,7 @@ def create_router(cls: type, registry: InterceptorRegistry, provider: Any = None
     added = list(controller_routes(cls, registry, provider))
 
     async def check() -> None:
+        await probe()
         for entry in filter(None, (entry_of(function) for _, function in added)):
             entry.check()
 

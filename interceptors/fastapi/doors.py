@@ -165,10 +165,7 @@ def dress(function: Any, handler: Any) -> None:
         function.__name__ = function.__qualname__ = type(handler).__name__
     innermost = inspect.unwrap(handler)
     if not (inspect.isroutine(innermost) and inspect.iscoroutinefunction(innermost)):
-        try:
-            function.__signature__ = inspect.signature(handler)
-        except (TypeError, ValueError):  # pragma: no cover (FastAPI takes nothing without a signature)
-            pass
+        function.__signature__ = inspect.signature(handler)
         function.__wrapped__ = never_called(handler)
 
 

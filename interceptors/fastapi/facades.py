@@ -44,8 +44,9 @@ class Facade:
 
     def take_attributes(self) -> None:
         """What a decorator above that of the route has put on the handler meanwhile is on the facade, too."""
-        found = getattr(_handler(self.target), "__dict__", {})
-        vars(self.function).update({name: value for name, value in found.items() if name != "__wrapped__"})
+        found: dict[str, Any] = getattr(_handler(self.target), "__dict__", {})
+        own: dict[str, Any] = self.function.__dict__
+        own.update({name: value for name, value in found.items() if name != "__wrapped__"})
 
 
 def facade_of(function: Any) -> Facade | None:

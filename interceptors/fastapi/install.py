@@ -6,9 +6,10 @@ from typing import Any
 from fastapi import FastAPI
 
 from interceptors.describing import location, name_of
-from interceptors.errors import AlreadyInstalledError
+from interceptors.errors import AlreadyInstalledError, WrongCallError
 from interceptors.fastapi.controllers import controller_options, controller_routes, create_router
 from interceptors.fastapi.installation import Installation, installation_of
+from interceptors.fastapi.probe import probe
 from interceptors.fastapi.routes import intercepted_route
 from interceptors.registry import InterceptorRegistry
 
@@ -33,14 +34,14 @@ def install(
     routes: "warn" or "error". A second call with the same registry only adds: controllers, `routers=False` and "error".
 
     When the application starts all chains are checked; what is decorated and never reached is an
-    UnreachedInterceptorError. Raises AlreadyInstalledError if there is another registry, TypeError and ValueError for
-    what it cannot take.
+    UnreachedInterceptorError. Raises AlreadyInstalledError if there is another registry, WrongCallError and ValueError
+    for what it cannot take.
     """
     classes = _checked(app, registry, controllers, unreached)
     installation = installation_of(app)
     if installation is None:
         route_class = intercepted_route(registry, app.router.route_class)
-        installation = Installation(app, registry)
+        installation = Installation(app, registry, probe)
         app.router.route_class = route_class
     elif installation.registry is not registry:
         raise AlreadyInstalledError(
@@ -52,31 +53,38 @@ def install(
     installation.adopt_own()
     for cls in classes:
         if cls in installation.controllers:
-            raise TypeError(f"{name_of(cls)} ({location(cls)}) is installed on {app.title!r} already; give it once.")
+            message = (
+                f"{name_of(cls)} ({location(cls)}) is installed on the application {app.title!r} already; give it once."
+            )
+            raise WrongCallError(message, cls)
         _add_controller(app, registry, cls)
         installation.controllers.add(cls)
 
 
 def _checked(app: Any, registry: Any, controllers: Any, unreached: str) -> list[type]:
-    """The controllers, as classes. Raises TypeError or ValueError that says what to write."""
+    """The controllers, as classes. Raises WrongCallError or ValueError that says what to write."""
     if isinstance(app, InterceptorRegistry) or isinstance(registry, FastAPI):
-        raise TypeError("The application comes first: install(app, registry)")
+        raise WrongCallError("The application comes first: install(app, registry)", app)
     if not isinstance(app, FastAPI):
-        raise TypeError(f"install takes a FastAPI application, not {app!r}: install(app, registry)")
+        raise WrongCallError(f"install takes a FastAPI application, not {app!r}: install(app, registry)", app)
     if isinstance(registry, type):
-        raise TypeError(f"install takes a registry, not the class {name_of(registry)}: {name_of(registry)}()")
+        message = f"install takes a registry, not the class {name_of(registry)}: {name_of(registry)}()"
+        raise WrongCallError(message, registry)
     if not isinstance(registry, InterceptorRegistry):
-        raise TypeError(f"install takes an InterceptorRegistry, not {registry!r}: install(app, registry)")
+        raise WrongCallError(
+            f"install takes an InterceptorRegistry, not {registry!r}: install(app, registry)", registry
+        )
     if isinstance(controllers, type):
-        raise TypeError(f"`controllers` takes a list: controllers=[{name_of(controllers)}]")
-    if not isinstance(controllers, Iterable) or isinstance(controllers, str):
-        raise TypeError(f"`controllers` takes a list of classes, not {controllers!r}")
+        raise WrongCallError(f"`controllers` takes a list: controllers=[{name_of(controllers)}]", controllers)
+    if isinstance(controllers, str) or not hasattr(controllers, "__iter__"):
+        raise WrongCallError(f"`controllers` takes a list of classes, not {controllers!r}", controllers)
     classes: list[Any] = list(controllers)
     for cls in classes:
         if not isinstance(cls, type):
-            raise TypeError(
+            raise WrongCallError(
                 f"`controllers` takes classes, which are built for each request; give {name_of(cls)} and not an instance "
-                f"or a function ({cls!r}). For instances of your own: create_router(cls, registry, provider=...)"
+                f"or a function ({cls!r}). For instances of your own: create_router(cls, registry, provider=...)",
+                cls,
             )
     if unreached not in _UNREACHED:
         raise ValueError(f"`unreached` is {unreached!r}; it is one of {', '.join(map(repr, _UNREACHED))}.")

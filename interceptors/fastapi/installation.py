@@ -1,7 +1,7 @@
 """A registry on an application: it reaches the routes there are, hears of those that come later, and checks them all."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from operator import is_
 from typing import Any, NamedTuple, final
 
@@ -13,7 +13,7 @@ from interceptors.errors import AlreadyInstalledError, UnreachedInterceptorError
 from interceptors.fastapi.found_routes import found_routes, mounted_applications
 from interceptors.fastapi.gates import adopt, gate_of
 from interceptors.fastapi.problems import find_problems, problems_of_route
-from interceptors.fastapi.startup import check_in_lifespan, prove
+from interceptors.fastapi.startup import check_in_lifespan
 from interceptors.fastapi.undocumented import is_included, shown, watch
 from interceptors.registry import InterceptorRegistry
 
@@ -32,9 +32,10 @@ def installation_of(app: Any) -> "Installation | None":
 class Installation:
     """What `install` puts on an application. It only adds: to the router's own stack, and to the lifespan."""
 
-    def __init__(self, app: FastAPI, registry: InterceptorRegistry) -> None:
+    def __init__(self, app: FastAPI, registry: InterceptorRegistry, probe: Callable[[], Awaitable[None]]) -> None:
         self.app = app
         self.registry = registry
+        self._probe = probe
         self.routers = True
         """Are the functions of included routers reached?"""
         self.is_strict = False
@@ -66,7 +67,7 @@ class Installation:
         for route in routes:
             if isinstance(route, APIRoute | APIWebSocketRoute):
                 adopt(self.registry, route)
-            elif is_included(route) and self.routers and vars(route).get(_WATCHED) is not self:
+            elif is_included(route) and self.routers and getattr(route, _WATCHED, None) is not self:
                 setattr(route, _WATCHED, self)
                 watch(route, self._look)
 
@@ -84,7 +85,7 @@ class Installation:
 
     async def check(self) -> None:
         """Make the checks of the application's start. Raises the first that is wrong; a warning comes last."""
-        await prove()
+        await self._probe()
         self.adopt()
         for problem in find_problems(self.app, self.registry):
             if not isinstance(problem, Warning):
@@ -95,7 +96,7 @@ class Installation:
         self._note_routes()
         self.is_checked = True
 
-    def _guard(self, stack: ASGIApp) -> ASGIApp:
+    def _guard(self, stack: ASGIApp) -> Any:
         """Check before the first request where no lifespan has; and the routes that have come since, before they match."""
         router, known, mounts = self.app.router, self._known, self._mounts
 

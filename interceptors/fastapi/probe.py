@@ -11,20 +11,21 @@ from importlib.metadata import version
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 from fastapi import APIRouter, FastAPI, WebSocket
 from fastapi.sse import EventSourceResponse
 from starlette.types import ASGIApp
 
 from interceptors.errors import IncompatibleLibraryError
-from interceptors.fastapi.controllers import controller, create_router
+from interceptors.fastapi.facades import http_facade, socket_facade
 from interceptors.fastapi.installation import Installation
 from interceptors.fastapi.routes import intercepted_route
-from interceptors.fastapi.verbs import get, websocket
 from interceptors.registry import InterceptorRegistry
+from interceptors.target import Target
 
 __all__ = ["probe"]
 
-_PATHS = ("/async", "/def", "/generator", "/events", "/socket")
+_PATHS = ("/coroutine", "/def", "/generator", "/events", "/socket")
 
 
 class _Probed:
@@ -37,13 +38,17 @@ async def probe() -> None:
     """Ask a route of each kind in each place, once per process: about 15 ms. Raises IncompatibleLibraryError."""
     if _Probed.is_well:
         return
+    failure: list[Exception] = []
     async with anyio.create_task_group() as group:
         # In a context of its own: the application that starts, or its first request, and what traces them see nothing.
-        failure: list[Exception] = []
-        Context().run(group.start_soon, _run, failure)
+        Context().run(_start, group, failure)
     if failure:
         raise failure[0]
     _Probed.is_well = True
+
+
+def _start(group: TaskGroup, failure: list[Exception]) -> None:
+    group.start_soon(_run, failure)
 
 
 async def _run(failure: list[Exception]) -> None:
@@ -94,17 +99,27 @@ def _application(registry: InterceptorRegistry) -> tuple[FastAPI, dict[str, tupl
     outer.include_router(inner, prefix="/inner")
     app.include_router(outer)
     app.include_router(made)
-    app.include_router(create_router(_Controller, registry))
-    installation = Installation(app, registry)
+    methods = APIRouter(prefix="/method", route_class=made.route_class)
+    for name in ("coroutine", "generator"):
+        methods.add_api_route(f"/{name}", http_facade(registry, Target.method(_Controller, name, builds=True)))
+    talk = Target.method(_Controller, "talk", builds=True)
+    methods.add_api_websocket_route("/socket", socket_facade(registry, talk))
+    app.include_router(methods)
+    installation = Installation(app, registry, probe)
     installation.adopt()
     installation.is_checked = True  # a start of its own would ask for a probe
-    return app, {"": _PATHS, "/nested/inner": _PATHS, "/made": _PATHS, "/method": ("/async", "/generator", "/socket")}
+    return app, {
+        "": _PATHS,
+        "/nested/inner": _PATHS,
+        "/made": _PATHS,
+        "/method": ("/coroutine", "/generator", "/socket"),
+    }
 
 
 def _declare(router: FastAPI | APIRouter) -> None:
     loop = threading.get_ident()
 
-    @router.get("/async")
+    @router.get("/coroutine")
     async def coroutine() -> str:
         return "well"
 
@@ -126,17 +141,13 @@ def _declare(router: FastAPI | APIRouter) -> None:
         await websocket.send_text("well")
 
 
-@controller(prefix="/method")
 class _Controller:
-    @get("/async")
     async def coroutine(self) -> str:
         return "well"
 
-    @get("/generator")
     async def generator(self) -> AsyncIterator[str]:
         yield "well"
 
-    @websocket("/socket")
     async def talk(self, websocket: WebSocket) -> None:
         await websocket.accept()
         await websocket.send_text("well")

@@ -56,9 +56,9 @@ def problems_of_route(found: FoundRoute, registry: InterceptorRegistry | None) -
 def _problems_here(found: FoundRoute, registry: InterceptorRegistry | None) -> Iterator[Exception]:
     try:
         entry = found.entry()
-        if entry is not None:
-            if registry is not None and entry.registry is not registry:
-                raise foreign_chain(found.picture)
+        if entry is not None and registry is not None and entry.registry is not registry:
+            yield foreign_chain(found.picture)
+        elif entry is not None:
             entry.check()
         elif found.endpoint is not None:
             yield from unreached_on_route(found)

@@ -6,14 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-__all__ = ["check_in_lifespan", "prove"]
-
-
-async def prove() -> None:
-    """See that FastAPI does what we know of it. Raises IncompatibleLibraryError."""
-    from interceptors.fastapi.probe import probe  # noqa: PLC0415 (it stands on all of this part, and asks for a start)
-
-    await probe()
+__all__ = ["check_in_lifespan"]
 
 
 def check_in_lifespan(router: APIRouter, check: Callable[[], Awaitable[None]]) -> None:
@@ -25,7 +18,6 @@ def check_in_lifespan(router: APIRouter, check: Callable[[], Awaitable[None]]) -
         failure: Exception | None = None
         async with lifespan(app) as state:
             try:
-                await prove()
                 await check()
             except Exception as error:  # noqa: BLE001 (raised again, when the application has shut down in order)
                 failure = error

@@ -80,7 +80,7 @@ _needed(_included, "original_router", _REACH)
 _needed(_needed(_included, "include_context", _REACH), "dependencies", "find decorated dependencies of an inclusion")
 # An object that takes no attributes could not tell us of the pictures that FastAPI makes anew when a route is added.
 _confirm(hasattr(_included, "__dict__"), "_IncludedRouter.__dict__", "hear of routes that are added to a router")
-_Included: type = type(_included)
+_Included: type[object] = _included.__class__
 
 
 def is_included(route: object) -> bool:
@@ -134,6 +134,7 @@ for _each in (_route, _picture, _needed(_socket, "starlette_route", "intercept W
     _needed(_each, "endpoint", "find what is decorated")
 _needed(_picture, "starlette_route", "tell WebSockets from other routes")
 _needed(_picture, "original_route", "make the handler of a route")
+_Dependant: Any = _needed(models, "Dependant", "make the response of a stream")
 _needed(_route.dependant, "call", "run a chain around a function")
 _needed(_route.dependant, "dependencies", "find decorated dependencies")
 _needed(_route.dependant, "path", "make the response of a stream")
@@ -195,8 +196,7 @@ def stream_of(picture: Picture, route: APIRoute, call: Callable[..., Any], reque
     """The picture for a handler that only makes the response of a stream: of what `call` gives for the request."""
     changed = copy(picture)
     changed.original_route = route
-    kind: Any = type(picture.dependant)
-    changed.dependant = kind(call=call, path=picture.dependant.path, request_param_name=request_name)
+    changed.dependant = _Dependant(call=call, path=picture.dependant.path, request_param_name=request_name)
     changed.body_field = None
     return changed
 

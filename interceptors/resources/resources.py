@@ -12,6 +12,7 @@ from interceptors.calling import written
 from interceptors.events import EventDispatcher, EventError
 from interceptors.events.marks import EventOptions, event_options
 from interceptors.fastapi.doors import entry_of
+from interceptors.fastapi.probe import probe
 from interceptors.fastapi.startup import check_in_lifespan
 from interceptors.registry import InterceptorRegistry
 from interceptors.resources.bodies import Body
@@ -167,6 +168,7 @@ class Resources:
         added = [self._add_route(router, place, handler) for place in places(self._descriptions) for handler in _VERBS]
 
         async def check() -> None:
+            await probe()
             for entry in filter(None, map(entry_of, added)):
                 entry.check()
 
