@@ -13,7 +13,7 @@ from interceptors.cli.loading import load_application
 from interceptors.cli.lock import chains_of, read_lock, write_lock
 from interceptors.cli.lock_differences import differences
 from interceptors.cli.output import UsageError, complain, describe, one_line, say
-from interceptors.cli.routes import RouteEntry, api_routes, applications, chains_in, opaque_mounts
+from interceptors.cli.routes import RouteEntry, api_routes, applications, chains_in, every_route, opaque_mounts
 from interceptors.errors import IncompatibleLibraryError, UnreachedRouteWarning
 from interceptors.fastapi.found_routes import registry_of
 from interceptors.fastapi.probe import probe
@@ -36,11 +36,11 @@ def check_application(application: str, *, lock: Path | None, verify: Path | Non
     found = [*_start_up_problems(app), *broken, *find_dead_hooks(app, entries)]
     problems = list(dict.fromkeys(map(one_line, found)))  # an interceptor is wrong in every chain that it is in
     if lock is not None and not problems:
-        write_lock(lock, chains_of(entries))
+        write_lock(lock, chains_of(every_route(app)))
     # A chain that cannot be put together cannot be compared either.
     changes: list[str] = []
     if locked is not None and not broken:
-        changes = list(differences(locked.chains, locked.as_it_would_be(chains_of(entries))))
+        changes = list(differences(locked.chains, locked.as_it_would_be(chains_of(every_route(app)))))
         if not locked.is_current:
             complain(f"{verify} is of version {locked.version}, which says less: write it anew with --lock {verify}")
     notes = (

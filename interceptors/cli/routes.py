@@ -8,13 +8,18 @@ from typing import Any
 from fastapi import FastAPI
 
 from interceptors.candidates import Candidate
+from interceptors.describing import name_of
 from interceptors.entry import Entry
 from interceptors.fastapi.doors import entry_of
 from interceptors.fastapi.found_routes import FoundRoute, applications_behind, found_routes, registry_of
 from interceptors.fastapi.installation import installation_of
+from interceptors.metadata import metadata_of
 from interceptors.target import Target
 
-__all__ = ["RouteEntry", "api_routes", "applications", "candidates_of", "chains_in", "opaque_mounts"]
+__all__ = ["RouteEntry", "api_routes", "applications", "candidates_of", "chains_in", "every_route", "opaque_mounts"]
+
+_DOCUMENTATION = "fastapi.applications"
+"""The module of the functions that serve FastAPI's own documentation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +43,23 @@ class RouteEntry:
 
 def api_routes(app: FastAPI) -> Iterator[RouteEntry]:
     """FastAPI's own routes, also those of mounted applications; the documentation's and static files are none."""
-    for part in applications(app):
-        installation = installation_of(part)
-        if installation is not None:
-            installation.adopt()
+    _adopt(app)
     for found in _all_routes(app):
         if found.is_fastapis:
             chain = _chain(found)
             target = Target.of(found.endpoint, None) if chain is None else chain.target
             for verb in found.verbs:
                 yield RouteEntry(verb, found.path, target.title, chain, target.annotations)
+
+
+def every_route(app: FastAPI) -> Iterator[RouteEntry]:
+    """Whatever answers requests, whoever made it: also Starlette's own routes and mounts, but for the documentation."""
+    yield from api_routes(app)
+    for found in _all_routes(app):
+        if not found.is_fastapis and getattr(found.endpoint, "__module__", None) != _DOCUMENTATION:
+            behind = getattr(found.picture, "app", None) if found.endpoint is None else found.endpoint
+            for verb in found.verbs:
+                yield RouteEntry(verb, found.path or "/", name_of(behind), None, metadata_of(behind).annotations)
 
 
 def applications(app: FastAPI) -> Iterator[FastAPI]:
@@ -74,6 +86,13 @@ def chains_in(routes: Iterable[RouteEntry]) -> Iterable[Entry]:
 def candidates_of(chain: Entry | None) -> Sequence[Candidate]:
     """The list that a chain is made from. Raises UnknownKeyError."""
     return () if chain is None else chain.explain().candidates
+
+
+def _adopt(app: FastAPI) -> None:
+    for part in applications(app):
+        installation = installation_of(part)
+        if installation is not None:
+            installation.adopt()
 
 
 def _all_routes(app: FastAPI) -> Iterator[FoundRoute]:

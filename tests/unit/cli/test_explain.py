@@ -54,7 +54,7 @@ MAIN = """
         async def live(self, socket: WebSocket) -> None: ...
 
     app = FastAPI()
-    install(app, registry, controllers=[OrderController])
+    install(app, registry, controllers=[OrderController], routers=False)
 
     @app.api_route("/both", methods=["PUT", "DELETE"], include_in_schema=False)
     @skip_interceptors(Auth, Metrics)

@@ -48,7 +48,7 @@ MAIN = """
         async def live(self) -> None: ...
 
     app = FastAPI()
-    install(app, registry, controllers=[OrderController])
+    install(app, registry, controllers=[OrderController], routers=False)
 
     @app.get("/a")
     @app.get("/b")
@@ -311,6 +311,52 @@ def test_what_decides_who_gets_in_is_seen(run: Run, project: Path, kind: str) ->
     write(project, {"main.py": MAIN.replace(old, new), "chains.lock": LOCK})
     lines = run("check", "main:app", "--verify", "chains.lock").lines
     assert lines[1:] == [f"{route} {line}" for route in ("POST /orders", "GET /orders/{order_id}") for line in found]
+
+
+NEW = {
+    "a function of a plain router": ("app.include_router(added)", "GET /new is new, without a chain"),
+    "a WebSocket of a plain router": ("app.include_router(sockets)", "WEBSOCKET /new is new, without a chain"),
+    "a route of Starlette's": ('app.add_route("/new", raw, methods=["POST"])', "POST /new is new, without a chain"),
+    "a WebSocket of Starlette's": (
+        'app.router.add_websocket_route("/new", raw)',
+        "WEBSOCKET /new is new, without a chain",
+    ),
+    "a class of Starlette's": ('app.add_route("/new", Page)', "ANY /new is new, without a chain"),
+    "another ASGI application": ('app.mount("/new", raw)', "MOUNT /new is new, without a chain"),
+    "a mounted application": ('app.mount("/new", mounted)', "GET /new/inner is new, without a chain"),
+    "a mounted application in a wrapper": (
+        'app.mount("/new", GZipMiddleware(mounted))',
+        "GET /new/inner is new, without a chain",
+    ),
+    "static files": ('app.mount("/new", StaticFiles(directory="."))', "MOUNT /new is new, without a chain"),
+    "a function of the application": ('app.get("/new")(plain)', "GET /new is new"),
+}
+ADDED = """
+    from starlette.endpoints import HTTPEndpoint
+    from starlette.middleware.gzip import GZipMiddleware
+    from starlette.staticfiles import StaticFiles
+
+    class Page(HTTPEndpoint): ...
+
+    async def raw(*args): ...
+
+    added, sockets, mounted = APIRouter(), APIRouter(), FastAPI()
+    added.get("/new")(plain)
+    sockets.websocket("/new")(raw)
+    mounted.get("/inner")(plain)
+"""
+
+
+@pytest.mark.parametrize("kind", NEW)
+def test_a_new_route_is_seen_whoever_made_it(run: Run, project: Path, kind: str) -> None:
+    """FastAPI's own documentation is none."""
+    added, found = NEW[kind]
+    write(project, {"main.py": dedent(MAIN) + dedent(ADDED), "chains.lock": LOCK})
+    assert run("check", "main:app", "--verify", "chains.lock").code == 0
+    sys.modules.pop("main")
+    write(project, {"main.py": dedent(MAIN) + dedent(ADDED) + added})
+    result = run("check", "main:app", "--verify", "chains.lock")
+    assert result.code == 1 and found in [line.removeprefix("problem: ") for line in result.lines]
 
 
 def test_values_of_annotations_are_the_same_in_every_process(project: Path) -> None:
