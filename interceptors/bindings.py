@@ -33,7 +33,7 @@ def _request() -> Any:
 
 
 def _response() -> Any:
-    return running().response
+    return running().injected_response
 
 
 def _current_user() -> Any:

@@ -206,12 +206,20 @@ class InvocationContext:
     @property
     def request(self) -> Any:
         """The `Request`, or the `WebSocket` that was connected; None outside HTTP."""
-        return (self._root or self)._request
+        root = self._root
+        return self._request if root is None else root.request
 
     @property
     def response(self) -> Any:
         """Its status, headers and cookies go into the answer; None outside HTTP and on WebSockets."""
-        return (self._root or self)._response
+        root = self._root
+        return self._response if root is None else root.response
+
+    @property
+    def injected_response(self) -> Any:
+        """The response as a handler gets it where it asks for one."""
+        root = self._root
+        return self._response if root is None else root.injected_response
 
     @property
     def state(self) -> dict[str, Any]:

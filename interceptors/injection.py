@@ -218,7 +218,7 @@ _BIND_IT = "Give the container such a provider, or bind the key with ctx.bind or
 
 _SPECIAL_GETTERS: dict[str, Getter] = {
     "request": lambda ctx: ctx.request,
-    "response": lambda ctx: ctx.response,
+    "response": lambda ctx: ctx.injected_response,
     "context": lambda ctx: ctx,
     "current_user": lambda ctx: Pending(ctx.current_user),
 }

@@ -11,15 +11,17 @@ from interceptors.fastapi.controllers import controller, create_router
 from interceptors.fastapi.doors import bind_request
 from interceptors.fastapi.install import install
 from interceptors.fastapi.routes import intercepted_route
-from interceptors.fastapi.sources import RouteValue
+from interceptors.fastapi.sources import RouteContext, RouteValue, WebSocketContext
 from interceptors.fastapi.verbs import delete, get, head, options, patch, post, put, websocket
 
 __all__ = [
     "AlreadyInstalledError",
     "InvalidTargetError",
+    "RouteContext",
     "RouteValue",
     "UnreachedInterceptorError",
     "UnreachedRouteWarning",
+    "WebSocketContext",
     "WrongCallError",
     "bind_request",
     "controller",

@@ -25,6 +25,7 @@ from interceptors.signatures import InjectedParameter, SpecialType, TargetSignat
 __all__ = [
     "HIDDEN_REQUEST",
     "HIDDEN_RESPONSE",
+    "HIDDEN_TASKS",
     "Aside",
     "Straight",
     "bind_request",
@@ -40,6 +41,7 @@ __all__ = [
 
 HIDDEN_REQUEST = "_interceptors_request"
 HIDDEN_RESPONSE = "_interceptors_response"
+HIDDEN_TASKS = "_interceptors_tasks"
 
 _ENTRY = "__interceptors_entry__"
 
@@ -79,7 +81,14 @@ def mark(function: Any, entry: Entry) -> None:
 
 
 def http_door(
-    entry: Entry, request_name: str, response_name: str, aside: Aside, straight: Straight, *, merges: bool
+    entry: Entry,
+    request_name: str,
+    response_name: str,
+    tasks_name: str | None,
+    aside: Aside,
+    straight: Straight,
+    *,
+    merges: bool,
 ) -> Callable[..., Any]:
     """The door of a handler that gives one answer.
 
@@ -88,7 +97,11 @@ def http_door(
     """
 
     async def door(
-        *args: Any, _interceptors_request: Any = None, _interceptors_response: Any = None, **values: Any
+        *args: Any,
+        _interceptors_request: Any = None,
+        _interceptors_response: Any = None,
+        _interceptors_tasks: Any = None,
+        **values: Any,
     ) -> Any:
         if aside.on:
             return await straight(values)
@@ -97,12 +110,15 @@ def http_door(
         response = values.pop(response_name, None) if _interceptors_response is None else _interceptors_response
         if request is None:  # somebody calls it as they would call the handler
             return await entry(**by_name(entry, args, values))
-        ctx = entry.context((), values, request, response)
+        ctx: Any = entry.context((), values, request, response)
+        if tasks_name is not None:
+            ctx.tasks = values.get(tasks_name) if _interceptors_tasks is None else _interceptors_tasks
         try:
             result = await run(ctx)
         except Exception as error:
             raise_status(error, request.scope)
             raise
+        ctx.settle()
         if isinstance(result, Response) and response is not None and (merges or not entry.is_bare):
             return merged(result, response)
         return result

@@ -19,7 +19,7 @@ from interceptors.describing import function_behind, location
 from interceptors.entry import Entry
 from interceptors.errors import InvalidTargetError
 from interceptors.fastapi.doors import HIDDEN_REQUEST, HIDDEN_RESPONSE, Aside, http_door, in_thread, mark, never_called
-from interceptors.fastapi.sources import ROUTE, RouteContext
+from interceptors.fastapi.sources import ROUTE, RouteContext, WebSocketContext
 from interceptors.fastapi.streams import StreamContext, items_of, opening
 from interceptors.fastapi.undocumented import is_async_generator, is_coroutine, is_generator
 from interceptors.fastapi.websockets import socket_door
@@ -84,7 +84,7 @@ def http_facade(registry: InterceptorRegistry, target: Target) -> Callable[..., 
 
         function: Any = endpoint
     else:
-        function = http_door(entry, HIDDEN_REQUEST, HIDDEN_RESPONSE, Aside(), _nowhere, merges=True)
+        function = http_door(entry, HIDDEN_REQUEST, HIDDEN_RESPONSE, None, Aside(), _nowhere, merges=True)
     return _facade(show_as(function, entry, [*target.signature.visible, *hidden_parameters()]), target)
 
 
@@ -95,7 +95,7 @@ def socket_facade(registry: InterceptorRegistry, target: Target) -> Callable[...
             f"{target.title} ({location(target.function)}) handles a WebSocket, so it has to be `async def`.",
             target.function,
         )
-    target = replace(target, binds=False, context_class=RouteContext)
+    target = replace(target, binds=False, context_class=WebSocketContext)
     entry = Entry(registry, target, source=ROUTE)
     visible = target.signature.visible
     # FastAPI has one place for a parameter of this type: if the method wants it, we read it from there.

@@ -14,6 +14,7 @@ from interceptors.errors import InjectionError
 from interceptors.fastapi.doors import (
     HIDDEN_REQUEST,
     HIDDEN_RESPONSE,
+    HIDDEN_TASKS,
     Aside,
     Straight,
     called_by_fastapi,
@@ -23,7 +24,7 @@ from interceptors.fastapi.doors import (
     mark,
 )
 from interceptors.fastapi.facades import facade_of, is_needed
-from interceptors.fastapi.sources import ROUTE, RouteContext
+from interceptors.fastapi.sources import ROUTE, RouteContext, WebSocketContext
 from interceptors.fastapi.streams import StreamContext, opening, responder, straight_stream, stream_door
 from interceptors.fastapi.undocumented import Picture, describe_as, is_coroutine, is_stream, original_of
 from interceptors.fastapi.websockets import socket_door
@@ -57,16 +58,29 @@ def make_door(
     else:
         dependant.request_param_name = request_name = dependant.request_param_name or HIDDEN_REQUEST
         dependant.response_param_name = response_name = dependant.response_param_name or HIDDEN_RESPONSE
+        tasks_name = _tasks_name(dependant)
         if is_stream(picture):
             respond = responder(picture, route)
             straight = straight_stream(call, respond)
-            door = stream_door(entry, request_name, response_name, aside, straight, respond)
+            door = stream_door(entry, request_name, response_name, tasks_name, aside, straight, respond)
         else:
-            door = http_door(entry, request_name, response_name, aside, straight, merges=facade is not None)
+            door = http_door(entry, request_name, response_name, tasks_name, aside, straight, merges=facade is not None)
     dress(door, call)
     mark(door, entry)
     describe_as(door, call)
     return door, entry
+
+
+def _tasks_name(dependant: Any) -> str | None:
+    """Under which name FastAPI gives the background tasks; None where nobody can add any."""
+    if dependant.background_tasks_param_name is None and _uses_tasks(dependant):
+        dependant.background_tasks_param_name = HIDDEN_TASKS
+    name: str | None = dependant.background_tasks_param_name
+    return name
+
+
+def _uses_tasks(dependant: Any) -> bool:
+    return dependant.background_tasks_param_name is not None or any(map(_uses_tasks, dependant.dependencies))
 
 
 def _socket_name(dependant: Any) -> tuple[str, bool]:
@@ -90,9 +104,15 @@ def _target(picture: Picture, call: Any, handler: Any) -> Target:
         binds=False,
         origin=target.origin if handler is endpoint else handler,
         known_signature=called_by_fastapi(picture.dependant, target.signature),
-        context_class=StreamContext if _streams(picture) else RouteContext,
+        context_class=_context_class(picture),
         finish=_finish(picture, call, target),
     )
+
+
+def _context_class(picture: Picture) -> type[InvocationContext]:
+    if not isinstance(original_of(picture), APIRoute):
+        return WebSocketContext
+    return StreamContext if is_stream(picture) else RouteContext
 
 
 def _streams(picture: Picture) -> bool:
@@ -123,7 +143,7 @@ async def _awaiting(ctx: InvocationContext, function: Any, args: Iterable[Any], 
 def straight_call(picture: Picture, call: Any) -> Straight:
     """The call as FastAPI makes it, of what is no stream."""
     in_a_thread = isinstance(original_of(picture), APIRoute) and not is_coroutine(call)
-    hidden = () if facade_of(call) is not None else (HIDDEN_REQUEST, HIDDEN_RESPONSE)
+    hidden = () if facade_of(call) is not None else (HIDDEN_REQUEST, HIDDEN_RESPONSE, HIDDEN_TASKS)
 
     async def straight(values: dict[str, Any]) -> Any:
         given = {name: value for name, value in values.items() if name not in hidden}

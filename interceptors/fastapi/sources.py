@@ -1,12 +1,19 @@
-"""Where a request entered: the source of a route's invocations."""
+"""The contexts of routes: where a request entered, and what goes into its answer."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
-from interceptors.context import InvocationContext, InvocationSource
-from interceptors.fastapi.undocumented import inclusion_of
+from starlette.background import BackgroundTasks
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.websockets import WebSocket
 
-__all__ = ["ROUTE", "RouteContext", "RouteValue"]
+from interceptors.context import InvocationContext, InvocationSource
+from interceptors.fastapi.undocumented import exit_stack, inclusion_of
+
+__all__ = ["ROUTE", "RouteContext", "RouteValue", "WebSocketContext"]
 
 ROUTE = "route"
 """The source type of every invocation that FastAPI starts."""
@@ -29,7 +36,7 @@ class RouteValue:
         return f"{self.verb} {self.path}"
 
 
-class RouteContext(InvocationContext):
+class OnRoute(InvocationContext):
     """An invocation that FastAPI started. Its source is made when it is asked for: most chains never do."""
 
     _route: InvocationSource | None = None
@@ -43,11 +50,105 @@ class RouteContext(InvocationContext):
         return source
 
 
+class WebSocketContext(OnRoute):
+    """The invocation around the conversation of a WebSocket."""
+
+    @property
+    def request(self) -> WebSocket:
+        """The WebSocket that was connected."""
+        socket: WebSocket = super().request
+        return socket
+
+    @property
+    def response(self) -> None:
+        """There is none."""
+
+
+class _RouteStatus(int):
+    """The status of the route, as layers see it before somebody sets another one."""
+
+
+class RouteContext(OnRoute):
+    """The invocation of a handler of HTTP requests."""
+
+    tasks: BackgroundTasks | None = None
+    """The background tasks of the request, where the handler or a dependency asks for them."""
+
+    @property
+    def request(self) -> Request:
+        """The request."""
+        request: Request = super().request
+        return request
+
+    @property
+    def response(self) -> Response:
+        """Its status, headers, cookies and background tasks go into the answer. The status is at first the route's."""
+        response: Any = super().response
+        if response is not None and response.status_code is None:
+            response.status_code = _RouteStatus(_status_of(route_of(self.request.scope)))
+        found: Response = response
+        return found
+
+    def begin_run(self) -> Callable[[], None]:
+        """What a run of the handler has set on the response, and its background tasks, go with it when it fails."""
+        response, tasks = self._response, self.tasks
+        if response is None:
+            return _nothing_to_take_back
+        self._hide_status()
+        before = response.status_code, response.background, [*response.raw_headers]
+        count = 0 if tasks is None else len(tasks.tasks)
+
+        def take_back() -> None:
+            response.status_code, response.background, response.raw_headers[:] = before
+            if tasks is not None:
+                del tasks.tasks[count:]
+
+        return take_back
+
+    def settle(self) -> None:
+        """The chain has returned: what is on the response now goes into the answer."""
+        if self._response is None:
+            return
+        self._hide_status()
+        background = self._response.background
+        if background is not None:  # FastAPI drops it; it has to run when the answer is sent
+
+            async def run(failure: type[BaseException] | None, *_: object) -> None:
+                if failure is None:
+                    await background()
+
+            exit_stack(self.request.scope).push_async_exit(run)
+
+    def _hide_status(self) -> None:
+        # For FastAPI, and for a handler, a response has no status as long as nobody has set one.
+        if type(self._response.status_code) is _RouteStatus:
+            self._response.status_code = None
+
+
+def _nothing_to_take_back() -> None:
+    """The handler was called by somebody, and not by FastAPI."""
+
+
+def route_of(scope: Any) -> Any:
+    """What FastAPI knows of the route that a request has reached, in this inclusion of its router."""
+    route, inclusion = scope.get("route"), inclusion_of(scope)
+    # else it is that of a mount further out
+    return inclusion if getattr(inclusion, "original_route", None) is route else route
+
+
+def _status_of(route: Any) -> int:
+    """The status that FastAPI answers with on a route; without one, that of its response class, as in its document."""
+    status: int | None = getattr(route, "status_code", None)
+    if status is not None:
+        return status
+    response_class = getattr(route, "response_class", Response)
+    parameters = signature(getattr(response_class, "value", response_class)).parameters
+    default: Any = parameters["status_code"].default if "status_code" in parameters else None
+    return default if isinstance(default, int) else 200
+
+
 def _route_value(scope: Any) -> RouteValue:
-    route = scope.get("route")
-    inclusion = inclusion_of(scope)
-    if getattr(inclusion, "original_route", None) is route:  # else it is that of a mount further out
-        route = inclusion
+    route = route_of(scope)
     return RouteValue(
         verb="WEBSOCKET" if scope.get("type") == "websocket" else scope.get("method", ""),
         path=getattr(route, "path", scope.get("path", "")),

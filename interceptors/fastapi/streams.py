@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from interceptors.context import InvocationContext, running
 from interceptors.entry import Entry, run
-from interceptors.fastapi.doors import Aside, Straight, by_name
+from interceptors.fastapi.doors import HIDDEN_TASKS, Aside, Straight, by_name
 from interceptors.fastapi.responses import merged
 from interceptors.fastapi.sources import RouteContext
 from interceptors.fastapi.status_answers import raise_status
@@ -49,7 +49,13 @@ async def opening(ctx: InvocationContext, function: Any, args: Iterable[Any], kw
 
 
 def stream_door(
-    entry: Entry, request_name: str, response_name: str, aside: Aside, straight: Straight, respond: Respond
+    entry: Entry,
+    request_name: str,
+    response_name: str,
+    tasks_name: str | None,
+    aside: Aside,
+    straight: Straight,
+    respond: Respond,
 ) -> Callable[..., Any]:
     """The door of a generator handler."""
 
@@ -57,7 +63,9 @@ def stream_door(
         if aside.on:
             return await straight(values)
         request, injected = values.pop(request_name), values.pop(response_name)
+        hidden_tasks = values.pop(HIDDEN_TASKS, None)
         ctx: Any = entry.context((), values, request, injected)
+        ctx.tasks = hidden_tasks if tasks_name is None else values.get(tasks_name, hidden_tasks)
         items = _Items(entry, ctx)
         exit_stack(request.scope).push_async_callback(items.close)
         try:
@@ -65,6 +73,7 @@ def stream_door(
         except Exception as error:
             raise_status(error, request.scope)
             raise
+        ctx.settle()
         if isinstance(result, Response):
             return merged(result, injected)
         items.take(result)

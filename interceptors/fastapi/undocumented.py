@@ -139,7 +139,13 @@ _needed(_route.dependant, "call", "run a chain around a function")
 _needed(_route.dependant, "dependencies", "find decorated dependencies")
 _needed(_route.dependant, "path", "make the response of a stream")
 # Without these a layer has no request and no response.
-for _name in ("request_param_name", "response_param_name", "websocket_param_name", "http_connection_param_name"):
+for _name in (
+    "request_param_name",
+    "response_param_name",
+    "websocket_param_name",
+    "http_connection_param_name",
+    "background_tasks_param_name",
+):
     _needed(_route.dependant, _name, "give a chain its request and response")
 # Without these the stream of a generator cannot be made of what its chain gives.
 for _name in ("is_json_stream", "response_class", "stream_item_field", "body_field"):

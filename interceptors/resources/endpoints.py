@@ -49,6 +49,7 @@ def resource_endpoint(
             async with _session(sessions) as session:
                 ctx.session = session
                 result = await entry.run(ctx)
+                ctx.settle()
                 answer = merged(result if isinstance(result, Response) else render(ctx, result), response)
                 # Before the answer: a client that reads its own write finds it.
                 await (session.commit() if answer.status_code < 400 else session.rollback())
