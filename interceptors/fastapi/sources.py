@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import signature
-from typing import Any
+from typing import Any, cast
 
 from starlette.background import BackgroundTasks
 from starlette.requests import Request
@@ -86,8 +86,7 @@ class RouteContext(OnRoute):
         response: Any = super().response
         if response is not None and response.status_code is None:
             response.status_code = _RouteStatus(_status_of(route_of(self.request.scope)))
-        found: Response = response
-        return found
+        return cast("Response", response)
 
     def begin_run(self) -> Callable[[], None]:
         """What a run of the handler has set on the response, and its background tasks, go with it when it fails."""

@@ -7,11 +7,13 @@ from dependency_injector import providers
 from dependency_injector.wiring import Provide
 from fastapi import APIRouter, Depends, FastAPI, Request, WebSocket
 from fastapi.routing import APIRoute
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from interceptors import InterceptorRegistry, InvocationContext, Next, intercept
 from interceptors.fastapi import (
+    RouteContext,
     RouteValue,
+    WebSocketContext,
     bind_request,
     controller,
     create_router,
@@ -127,3 +129,22 @@ def route_values(value: RouteValue) -> None:
     assert_type(value.tags, tuple[str, ...])
     anything: Any = value
     assert_type(anything, Any)
+
+
+async def of_routes(ctx: RouteContext, next: Next) -> object:
+    assert_type(ctx.request, Request)
+    assert_type(ctx.response, Response)
+    ctx.response.status_code = 201
+    ctx.response.hedders["x"] = "misspelt"  # type: ignore[attr-defined]
+    ctx.request.hedders  # type: ignore[attr-defined]
+    return await next()
+
+
+async def of_sockets(ctx: WebSocketContext, next: Next) -> object:
+    assert_type(ctx.request, WebSocket)
+    assert_type(ctx.response, None)
+    await ctx.request.send_tekst("misspelt")  # type: ignore[attr-defined]
+    return await next()
+
+
+intercept(of_routes, of_sockets)(OrderController)
