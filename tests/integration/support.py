@@ -44,10 +44,12 @@ async def ask_quietly(app: Any, path: str, verb: str = "GET", **options: Any) ->
         return await client.request(verb, path, **options)
 
 
-def app_with(*controllers: type, registry: InterceptorRegistry | None = None, **options: Any) -> FastAPI:
+def app_with(
+    *controllers: type, registry: InterceptorRegistry | None = None, routers: bool = True, **options: Any
+) -> FastAPI:
     """An application with controllers on it."""
     app = FastAPI(**options)
-    install(app, registry or InterceptorRegistry(), controllers=controllers)
+    install(app, registry or InterceptorRegistry(), controllers=controllers, routers=routers)
     return app
 
 

@@ -18,7 +18,7 @@ from fastapi.responses import (
 from fastapi.routing import APIRoute
 from starlette.background import BackgroundTask
 
-from interceptors import InvocationBindings, InvocationContext, OutsideInvocationError, intercept
+from interceptors import InterceptorRegistry, InvocationBindings, InvocationContext, OutsideInvocationError, intercept
 from interceptors.fastapi import controller, get
 from tests.integration.support import Next, app_with, ask, ask_quietly, outside
 
@@ -93,9 +93,19 @@ async def test_what_was_injected_is_put_on_a_copy(kind: str):
     assert {**vars(shared), "raw_headers": shared.raw_headers} == before
 
 
+async def passing(ctx: InvocationContext, next: Next) -> Any:
+    return await next()
+
+
+def registry_with(interceptor: Any) -> InterceptorRegistry:
+    registry = InterceptorRegistry()
+    registry.add_global(interceptor)
+    return registry
+
+
 async def test_without_an_injected_status_the_responses_own_counts():
     """Headers alone do not change the status, nor does the route's `status_code`, as on plain FastAPI."""
-    app = app_with()
+    app = app_with(registry=registry_with(passing))
 
     @app.get("/x", status_code=202)
     async def x(response: Response) -> Any:
@@ -106,13 +116,27 @@ async def test_without_an_injected_status_the_responses_own_counts():
     assert (answer.status_code, answer.headers["x-injected"]) == (299, "1")
 
 
+async def test_with_no_layer_around_it_a_function_answers_as_on_plain_fastapi():
+    """Which drops what was set on the injected response where a `Response` is returned: no layer, no difference."""
+    plain, app = FastAPI(), app_with()
+
+    async def x(response: Response) -> Any:
+        response.headers["x-injected"] = "1"
+        return PlainTextResponse("x", 299)
+
+    for each in (plain, app):
+        each.get("/x")(x)
+    first, second = await ask(plain, "/x"), await ask(app, "/x")
+    assert (first.status_code, first.headers) == (second.status_code, second.headers)
+
+
 async def test_a_shared_response_under_concurrent_requests():
     """One object, many requests at once: each gets its own cookie, status and tasks."""
     ran: list[int] = []
     together = asyncio.Barrier(5)
     own = BackgroundTask(ran.append, -1)
     shared = PlainTextResponse("shared", background=own)
-    app = app_with()
+    app = app_with(registry=registry_with(passing))
 
     @app.get("/{n}")
     async def x(n: int, response: Response, tasks: BackgroundTasks) -> Any:

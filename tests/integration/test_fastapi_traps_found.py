@@ -389,6 +389,7 @@ async def test_found_a_shared_response_runs_each_requests_own_tasks():
     shared = PlainTextResponse("shared")
     before = dict(vars(shared)), list(shared.raw_headers)
     app = app_with()
+    app.state.interceptors.add_global(layer([], "global"))
 
     @app.get("/{n}")
     async def x(n: int, tasks: BackgroundTasks, response: Response) -> Response:

@@ -33,7 +33,7 @@ from interceptors import (
     intercept,
     skip_interceptors,
 )
-from interceptors.fastapi import controller, create_router, get, install, intercepted_route, websocket
+from interceptors.fastapi import controller, create_router, get, install, websocket
 from tests.integration.support import Next, app_with, ask, client_of, layer, place, started
 
 
@@ -412,21 +412,15 @@ def with_global(interceptor: Any) -> Callable[[], FastAPI]:
 
 
 def plain_router() -> FastAPI:
-    app, inner, outer = app_with(Sound), APIRouter(), APIRouter(prefix="/outer")
+    app, inner, outer = app_with(Sound, routers=False), APIRouter(), APIRouter(prefix="/outer")
     inner.add_api_route("/plain", decorated, methods=["GET", "PUT"])
     outer.include_router(inner)
     app.include_router(outer, prefix="/v1")
     return app
 
 
-def plain_websocket() -> FastAPI:
-    app = app_with(Sound)
-    app.websocket("/ws")(talking)
-    return app
-
-
 def included_websocket() -> FastAPI:
-    app, router = app_with(Sound), APIRouter(route_class=intercepted_route(InterceptorRegistry()))
+    app, router = app_with(Sound, routers=False), APIRouter()
     router.websocket("/ws")(talking)
     app.include_router(router, prefix="/v1")
     return app
@@ -463,10 +457,9 @@ def mounted_application() -> FastAPI:
 
 
 NO_CHAIN = (
-    "its router runs no chain. Make the router with `route_class=intercepted_route(registry)`, declare the function on "
-    "the application, or make it a method of a controller."
+    "and no chain runs there. Call install(app, registry) on its application, make the router with "
+    "`route_class=intercepted_route(registry)`, or make it a method of a controller."
 )
-NO_SOCKET = "a function cannot be intercepted on a WebSocket. Make it a method of a controller with `@websocket`."
 UNKNOWN = "Did you mean 'caching'? Bind it with registry.bind, or give the container such a provider."
 
 PROBLEMS: dict[str, tuple[Callable[[], FastAPI], type[InterceptorError], str]] = {
@@ -546,19 +539,17 @@ PROBLEMS: dict[str, tuple[Callable[[], FastAPI], type[InterceptorError], str]] =
         plain_router,
         UnreachedInterceptorError,
         (
-            f"decorated ({place(decorated)}) is decorated with @intercept, but GET, PUT /v1/outer/plain never reaches it: "
-            f"{NO_CHAIN}"
+            f"decorated ({place(decorated)}) is decorated with @intercept, and that is never reached: GET, PUT "
+            f"/v1/outer/plain, {NO_CHAIN}"
         ),
-    ),
-    "function of a WebSocket": (
-        plain_websocket,
-        UnreachedInterceptorError,
-        f"talking ({place(talking)}) is decorated with @intercept, but WEBSOCKET /ws never reaches it: {NO_SOCKET}",
     ),
     "function of an included WebSocket": (
         included_websocket,
         UnreachedInterceptorError,
-        f"talking ({place(talking)}) is decorated with @intercept, but WEBSOCKET /v1/ws never reaches it: {NO_SOCKET}",
+        (
+            f"talking ({place(talking)}) is decorated with @intercept, and that is never reached: WEBSOCKET /v1/ws, "
+            f"{NO_CHAIN}"
+        ),
     ),
 }
 
@@ -648,7 +639,7 @@ def missed(source: str | None = None, *, skipped: bool = False) -> FastAPI:
     """An application with a global, and a plain router that it misses."""
     registry = InterceptorRegistry()
     registry.add_global(passing, source=source)
-    app, router = app_with(Sound, registry=registry), APIRouter(prefix="/plain")
+    app, router = app_with(Sound, registry=registry, routers=False), APIRouter(prefix="/plain")
     router.get("/purpose")(on_purpose)
     if not skipped:
         router.get("/first")(first)
@@ -665,11 +656,11 @@ async def test_a_global_that_misses_a_plain_router_is_a_warning():
         await start(app)
     assert [str(warning.message) for warning in caught] == [
         (
-            "These functions stand on routers that run no chain, so no global interceptor reaches them: "
+            "No chain runs around these functions, so no global interceptor reaches them: "
             f"GET /v1/plain/first (first, {place(first)}); POST /v1/plain/second (second, {place(second)}); "
-            f"WEBSOCKET /v1/plain/socket (socket, {place(socket)}). Make the router with "
-            "`route_class=intercepted_route(registry)`, or say that it is on purpose with `@skip_interceptors()` on the "
-            "function."
+            f"WEBSOCKET /v1/plain/socket (socket, {place(socket)}). Declare them on the application or on a router of it, "
+            "give a mounted application a registry with install(), or say that it is on purpose with "
+            "`@skip_interceptors()` on the function."
         )
     ]
 

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, FastAPI, Response, WebSocket
 from fastapi.routing import APIRoute
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
+from starlette.staticfiles import StaticFiles
 
 from interceptors import (
     AlreadyInstalledError,
@@ -26,16 +27,16 @@ from interceptors import (
 )
 from interceptors.fastapi import controller, create_router, get, install, intercepted_route, websocket
 from tests.unit.fastapi.serving import app_of, client_of, registry_of
-from tests.unit.helpers import passing, place
+from tests.unit.helpers import passing, place, recording
 
 
 async def tag(ctx: InvocationContext, next: Next) -> Any:
     return f"tagged {await next()}"
 
 
-def given(registry: InterceptorRegistry, *controllers: type) -> FastAPI:
+def given(registry: InterceptorRegistry, *controllers: type, routers: bool = True) -> FastAPI:
     app = FastAPI()
-    install(app, registry, controllers=controllers)
+    install(app, registry, controllers=controllers, routers=routers)
     return app
 
 
@@ -259,42 +260,45 @@ def start(app: FastAPI) -> None:
         pass
 
 
-def test_a_decorated_function_on_a_plain_router_is_an_error() -> None:
+def test_a_decorated_function_that_routers_false_leaves_out_is_an_error() -> None:
     """Not a silent no-op: the message has the function, its place, the route, and three ways out."""
     router = APIRouter(prefix="/v1")
     router.add_api_route("/x", decorated, methods=["GET", "POST"])
-    app = given(InterceptorRegistry())
+    app = given(InterceptorRegistry(), routers=False)
     app.include_router(router, prefix="/api")
     text = (
-        f"decorated ({place(decorated)}) is decorated with @intercept, but GET, POST /api/v1/x never reaches it: its "
-        "router runs no chain. Make the router with `route_class=intercepted_route(registry)`, declare the function on "
-        "the application, or make it a method of a controller."
+        f"decorated ({place(decorated)}) is decorated with @intercept, and that is never reached: GET, POST /api/v1/x, "
+        "and no chain runs there. Call install(app, registry) on its application, make the router with "
+        "`route_class=intercepted_route(registry)`, or make it a method of a controller."
     )
     with pytest.raises(UnreachedInterceptorError, match=f"^{re.escape(text)}$") as caught:
         start(app)
     assert caught.value.endpoint is decorated
 
 
-def test_a_decorated_websocket_function_is_an_error() -> None:
-    """FastAPI has no place for a chain there; the message says to make it a method."""
+def test_a_decorated_websocket_function_of_a_router_is_reached_or_an_error() -> None:
+    """Reached where routers are; on the application in any case."""
+    events: list[str] = []
 
-    @intercept(passing)
-    async def talk(socket: WebSocket) -> None: ...
+    async def talk(socket: WebSocket) -> None:
+        events.append("talks")
+        await socket.accept()
+        await socket.close()
 
-    text = (
-        f"talk ({place(talk)}) is decorated with @intercept, but WEBSOCKET /ws never reaches it: a function cannot be "
-        "intercepted on a WebSocket. Make it a method of a controller with `@websocket`."
-    )
-    for included in (False, True):
-        app = given(InterceptorRegistry())
-        if included:
-            router = APIRouter()
-            router.websocket("/ws")(talk)
-            app.include_router(router)
-        else:
-            app.websocket("/ws")(talk)
-        with pytest.raises(UnreachedInterceptorError, match=f"^{re.escape(text)}$"):
-            start(app)
+    intercept(recording("layer", events))(talk)
+    for routers, own in ((True, False), (True, True), (False, True)):
+        app, router = given(InterceptorRegistry(), routers=routers), APIRouter()
+        (app if own else router).websocket("/ws")(talk)
+        app.include_router(router)
+        with client_of(app) as client, client.websocket_connect("/ws"):
+            pass
+        assert events == [">layer", "talks", "<layer"]
+        events.clear()
+    app, router = given(InterceptorRegistry(), routers=False), APIRouter()
+    router.websocket("/ws")(talk)
+    app.include_router(router)
+    with pytest.raises(UnreachedInterceptorError, match="WEBSOCKET /ws, and no chain runs there"):
+        start(app)
 
 
 def test_the_order_of_decorators_does_not_matter_for_the_check() -> None:
@@ -305,7 +309,7 @@ def test_the_order_of_decorators_does_not_matter_for_the_check() -> None:
     @router.get("/")
     async def show() -> None: ...
 
-    app = given(InterceptorRegistry())
+    app = given(InterceptorRegistry(), routers=False)
     app.include_router(router)
     with pytest.raises(UnreachedInterceptorError):
         start(app)
@@ -352,7 +356,7 @@ def test_decorated_handlers_of_every_kind_have_to_be_reached(kind: str) -> None:
     """Objects, bound and class methods, overrides and wrapped functions, with what their class and base say."""
     router = APIRouter()
     router.add_api_route("/", handlers()[kind])
-    app = given(InterceptorRegistry())
+    app = given(InterceptorRegistry(), routers=False)
     app.include_router(router)
     with pytest.raises(UnreachedInterceptorError):
         start(app)
@@ -376,13 +380,13 @@ def test_plain_routes_that_a_global_misses_are_listed_once() -> None:
     async def talk(socket: WebSocket) -> None: ...
 
     registry = registry_of(passing)
-    app = given(registry, Shown)
+    app = given(registry, Shown, routers=False)
     app.include_router(router)
     text = (
-        "These functions stand on routers that run no chain, so no global interceptor reaches them: "
+        "No chain runs around these functions, so no global interceptor reaches them: "
         f"GET /v1/one (one, {place(one)}); POST /v1/two (two, {place(two)}); WEBSOCKET /v1/ws (talk, {place(talk)}). "
-        "Make the router with `route_class=intercepted_route(registry)`, or say that it is on purpose with "
-        "`@skip_interceptors()` on the function."
+        "Declare them on the application or on a router of it, give a mounted application a registry with install(), or "
+        "say that it is on purpose with `@skip_interceptors()` on the function."
     )
     with pytest.warns(UnreachedRouteWarning, match=f"^{re.escape(text)}$") as caught:
         start(app)
@@ -390,7 +394,7 @@ def test_plain_routes_that_a_global_misses_are_listed_once() -> None:
 
     other = InterceptorRegistry()
     other.add_global(passing, source="proxy")
-    app = given(other)
+    app = given(other, routers=False)
     app.include_router(router)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -416,13 +420,17 @@ def test_on_purpose_is_on_purpose_also_on_a_class() -> None:
         start(app)
 
 
-def test_routes_that_are_not_fastapis_are_no_concern() -> None:
-    """Starlette's own routes, mounts and the documentation run no chain, and nobody expects it."""
+def test_routes_that_no_chain_can_run_around_are_told() -> None:
+    """Starlette's own routes, which a global misses; the documentation, static files and empty mounts are no concern."""
     app = given(registry_of(passing))
-    app.router.routes.append(Route("/starlette", lambda request: PlainTextResponse("text")))
     app.mount("/mounted", FastAPI())
+    app.mount("/files", StaticFiles(directory="."))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        start(app)
+    app = given(registry_of(passing))
+    app.router.routes.append(Route("/starlette", lambda request: PlainTextResponse("text")))
+    with pytest.warns(UnreachedRouteWarning, match="GET, HEAD /starlette"):
         start(app)
     assert client_of(app).get("/starlette").text == "text"
 
