@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial, partialmethod
-from inspect import isclass
 from types import MethodType
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 from interceptors.calling import check_not_bare
 from interceptors.describing import function_behind, location, name_of

@@ -97,7 +97,7 @@ def http_door(
     """
 
     async def door(
-        *args: Any,
+        *,
         _interceptors_request: Any = None,
         _interceptors_response: Any = None,
         _interceptors_tasks: Any = None,
@@ -108,15 +108,14 @@ def http_door(
         # A pop costs more than a parameter, and most handlers ask for neither.
         request = values.pop(request_name, None) if _interceptors_request is None else _interceptors_request
         response = values.pop(response_name, None) if _interceptors_response is None else _interceptors_response
-        if request is None:  # somebody calls it as they would call the handler
-            return await entry(**by_name(entry, args, values))
         ctx: Any = entry.context((), values, request, response)
         if tasks_name is not None:
             ctx.tasks = values.get(tasks_name) if _interceptors_tasks is None else _interceptors_tasks
         try:
             result = await run(ctx)
         except Exception as error:
-            raise_status(error, request.scope)
+            if request is not None:
+                raise_status(error, request.scope)
             raise
         ctx.settle()
         if isinstance(result, Response) and response is not None and (merges or not entry.is_bare):

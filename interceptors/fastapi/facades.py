@@ -18,7 +18,16 @@ from starlette.responses import Response
 from interceptors.describing import function_behind, location
 from interceptors.entry import Entry
 from interceptors.errors import InvalidTargetError
-from interceptors.fastapi.doors import HIDDEN_REQUEST, HIDDEN_RESPONSE, Aside, http_door, in_thread, mark, never_called
+from interceptors.fastapi.doors import (
+    HIDDEN_REQUEST,
+    HIDDEN_RESPONSE,
+    Aside,
+    by_name,
+    http_door,
+    in_thread,
+    mark,
+    never_called,
+)
 from interceptors.fastapi.sources import ROUTE, RouteContext, WebSocketContext
 from interceptors.fastapi.streams import StreamContext, items_of, opening
 from interceptors.fastapi.undocumented import is_async_generator, is_coroutine, is_generator
@@ -76,15 +85,22 @@ def http_facade(registry: InterceptorRegistry, target: Target) -> Callable[..., 
     entry = Entry(registry, target, source=ROUTE)
     if issubclass(target.context_class, StreamContext):
 
-        async def endpoint(*args: Any, **values: Any) -> AsyncIterator[Any]:
+        async def stream(*args: Any, **values: Any) -> AsyncIterator[Any]:
             request = values.pop(HIDDEN_REQUEST, None)
             values.pop(HIDDEN_RESPONSE, None)
             async for item in items_of(entry, args, values, request):
                 yield item
 
-        function: Any = endpoint
+        function: Any = stream
     else:
-        function = http_door(entry, HIDDEN_REQUEST, HIDDEN_RESPONSE, None, Aside(), _nowhere, merges=True)
+        door = http_door(entry, HIDDEN_REQUEST, HIDDEN_RESPONSE, None, Aside(), _nowhere, merges=True)
+
+        async def endpoint(*args: Any, **values: Any) -> Any:
+            if HIDDEN_REQUEST in values:
+                return await door(**values)
+            return await entry(**by_name(entry, args, values))  # somebody calls it as the handler
+
+        function = endpoint
     return _facade(show_as(function, entry, [*target.signature.visible, *hidden_parameters()]), target)
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, final
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from interceptors.describing import location, name_of
 from interceptors.entry import Entry
@@ -65,14 +66,7 @@ def adopt(registry: InterceptorRegistry, picture: Picture) -> "Gate":
     gate = Gate(registry, picture)
     if isinstance(gate.route, APIRoute):
         gate.let_fastapi_await()
-    inner = picture.app
-
-    def app(*connection: Any) -> Any:
-        if gate.dependant.call is not gate.entered:
-            gate.put()
-        return inner(*connection)
-
-    picture.app = app
+    gate.stand_before(picture)
     return gate
 
 
@@ -151,6 +145,17 @@ class Gate:
             stays = dependant.call is not stand_in
             if not stays:
                 dependant.call = call
+
+    def stand_before(self, picture: Picture) -> None:
+        """Let nobody reach the application of a picture but through this gate."""
+        inner, dependant = picture.app, self.dependant
+
+        def app(scope: Scope, receive: Receive, send: Send) -> Any:
+            if dependant.call is not self.entered:
+                self.put()
+            return inner(scope, receive, send)
+
+        picture.app = app
 
     def let_fastapi_await(self) -> None:
         """See to it that FastAPI awaits the call of a plain route: its handler is made anew, unless it does already."""

@@ -101,7 +101,7 @@ class Installation:
         router, known, mounts = self.app.router, self._known, self._mounts
 
         def guard(scope: Scope, receive: Receive, send: Send) -> Any:
-            # At every request: by identity, as routes of the same path and function are equal to one another.
+            # At every request. By identity: a route that is equal to one of ours has another handler, and no gate.
             routes = router.routes
             if len(routes) == len(known) and all(map(is_, routes, known)) and not (mounts and _have_changed(mounts)):
                 return stack(scope, receive, send)

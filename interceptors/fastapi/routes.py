@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from interceptors.errors import AlreadyInstalledError
 from interceptors.fastapi.facades import facade_of, http_facade, is_needed
-from interceptors.fastapi.gates import Gate, Handler, note_handler
+from interceptors.fastapi.gates import Gate, Handler, gate_of, note_handler
 from interceptors.fastapi.undocumented import picture_in_use
 from interceptors.registry import InterceptorRegistry
 from interceptors.target import Target
@@ -24,11 +24,15 @@ class InterceptedRoute(APIRoute):
     """
 
     registry: InterceptorRegistry
+    _is_being_made = False
 
     def get_route_handler(self) -> Handler:
         """FastAPI's own handler, behind a gate. It is made once for each inclusion of a router."""
-        gate = Gate(self.registry, picture_in_use(self))
+        picture = picture_in_use(self)
+        gate = Gate(self.registry, picture)
         handler = gate.handler(super().get_route_handler)
+        if picture is self and self._is_being_made:
+            return handler  # the gate stands before its application, which costs less
 
         async def handle(request: Request) -> Response:
             if gate.dependant.call is not gate.entered:
@@ -55,7 +59,12 @@ def intercepted_route(registry: InterceptorRegistry, base: type[APIRoute] = APIR
     def init(self: Any, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         handler = shown_to_fastapi(registry, endpoint)
         note_handler(self, handler)
+        self._is_being_made = True
         bases[0].__init__(self, path, handler, **options)
+        del self._is_being_made
+        gate = gate_of(self)
+        if gate is not None:  # a class of the user's may make its handler all by itself
+            gate.stand_before(self)
 
     name = f"Intercepted{base.__name__}"
     return type(name, bases, {"__init__": init, "__module__": __name__, "registry": registry})
