@@ -2,6 +2,8 @@
 
 from interceptors.errors import (
     AlreadyInstalledError,
+    IncompatibleLibraryError,
+    InjectionError,
     InvalidTargetError,
     UnreachedInterceptorError,
     UnreachedRouteWarning,
@@ -16,6 +18,8 @@ from interceptors.fastapi.verbs import delete, get, head, options, patch, post, 
 
 __all__ = [
     "AlreadyInstalledError",
+    "IncompatibleLibraryError",
+    "InjectionError",
     "InvalidTargetError",
     "RouteContext",
     "RouteValue",

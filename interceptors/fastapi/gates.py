@@ -23,9 +23,9 @@ from interceptors.fastapi.making import make_door, straight_call
 from interceptors.fastapi.undocumented import Picture, is_coroutine, is_stream, original_of, reading, without_stream
 from interceptors.registry import InterceptorRegistry
 
-__all__ = ["Gate", "Handler", "adopt", "foreign_chain", "gate_of", "note_handler", "title_of"]
+__all__ = ["Gate", "RouteHandler", "adopt", "foreign_chain", "gate_of", "note_handler", "title_of"]
 
-Handler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
+RouteHandler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 
 _GATE = "__interceptors_gate__"
 _HANDLER = "__interceptors_handler__"
@@ -116,7 +116,7 @@ class Gate:
         self.entry, self.entered = entry, call
         return entry
 
-    def handler(self, make: Callable[[], Handler]) -> Handler:
+    def handler(self, make: Callable[[], RouteHandler]) -> RouteHandler:
         """The handler that FastAPI makes for the picture, but such that it awaits the call: a door is an `async def`.
 
         FastAPI decides that when it makes a handler, so something else stands in for the call until it is made. Others
@@ -182,12 +182,12 @@ class Gate:
 class _Serving(APIRoute):
     """A route that is there for its `app` only: what FastAPI puts around a handler."""
 
-    def __init__(self, handler: Handler, picture: Picture) -> None:
+    def __init__(self, handler: RouteHandler, picture: Picture) -> None:
         self._handler = handler
         limit = getattr(picture, "max_body_size", None)  # an option of newer versions
         super().__init__("/", _nothing, **({} if limit is None else {"max_body_size": limit}))
 
-    def get_route_handler(self) -> Handler:
+    def get_route_handler(self) -> RouteHandler:
         return self._handler
 
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from interceptors.errors import AlreadyInstalledError
 from interceptors.fastapi.facades import facade_of, http_facade, is_needed
-from interceptors.fastapi.gates import Gate, Handler, gate_of, note_handler
+from interceptors.fastapi.gates import Gate, RouteHandler, gate_of, note_handler
 from interceptors.fastapi.undocumented import picture_in_use
 from interceptors.registry import InterceptorRegistry
 from interceptors.target import Target
@@ -26,7 +26,7 @@ class InterceptedRoute(APIRoute):
     registry: InterceptorRegistry
     _is_being_made = False
 
-    def get_route_handler(self) -> Handler:
+    def get_route_handler(self) -> RouteHandler:
         """FastAPI's own handler, behind a gate. It is made once for each inclusion of a router."""
         picture = picture_in_use(self)
         gate = Gate(self.registry, picture)
