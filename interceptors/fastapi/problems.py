@@ -1,6 +1,6 @@
 """What is wrong with the chains and the routes of an application; asked at its start, and by `interceptors check`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from fastapi import FastAPI
 
@@ -74,10 +74,3 @@ def unreached_functions(found: FoundRoute) -> Iterator[str]:
         is_documentation = str(getattr(each.endpoint, "__module__", "")).startswith("fastapi.")
         if not (each.endpoint is None or is_documentation or each.is_reached or is_on_purpose(each.endpoint)):
             yield each.title
-
-
-def _problems_of(check: Callable[[], object]) -> Iterator[Exception]:
-    try:
-        check()
-    except Exception as error:  # noqa: BLE001 (as above)
-        yield error
