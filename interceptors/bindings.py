@@ -4,10 +4,10 @@ They read which invocation runs in this task. An invocation may be awaited in a 
 its context in hand calls providers with it: `called_as(ctx, provider)`.
 """
 
+import inspect
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from inspect import isawaitable
 from typing import Any
 
 from dependency_injector import containers, providers
@@ -15,7 +15,7 @@ from dependency_injector import containers, providers
 from interceptors.context import InvocationContext, running
 from interceptors.current import Cell, current
 from interceptors.describing import location, name_of
-from interceptors.errors import InjectionError
+from interceptors.errors import DuplicateKeyError, InjectionError, WrongCallError
 
 __all__ = [
     "InvocationBindings",
@@ -103,7 +103,9 @@ async def _awaited(cell: Cell, awaitable: Awaitable[Any]) -> Any:
 
 def is_awaited(function: object, value: object) -> bool:
     """Is this what a call gave to be awaited? A provider knows; it may also give something awaitable as a value."""
-    return isawaitable(value) and (not isinstance(function, providers.Provider) or function.is_async_mode_enabled())
+    return inspect.isawaitable(value) and (
+        not isinstance(function, providers.Provider) or function.is_async_mode_enabled()
+    )
 
 
 def handed_out(ctx: InvocationContext, provider: providers.Provider[Any]) -> providers.Provider[Any]:
@@ -131,11 +133,41 @@ def _binding(provider: Any) -> str | None:
     return next((name for name, known in _FUNCTIONS.items() if known is function), None)
 
 
-def check_container(container: containers.Container) -> None:
-    """Raises what is wrong with the providers of a container, where bindings of invocations take part."""
+def check_container(container: Any, current_user: Any) -> None:
+    """Raises what is wrong with the providers of a container where invocations take part.
+
+    WrongCallError for what is no container; InjectionError, see `check_kept`; DuplicateKeyError for a provider with the
+    name of one of ours, by which it could not be reached, unless it stands for that or is the registry's `current_user`.
+    """
+    if inspect.isclass(container) and issubclass(container, containers.Container):
+        name = container.__name__
+        raise WrongCallError(f"`container` is the class {name}; give an instance: {name}()", container)
+    if not isinstance(container, containers.Container):
+        raise WrongCallError(
+            f"`container` takes a container of dependency-injector, not {container!r}: InterceptorRegistry(Container()). "
+            f"Interceptors are given to registry.add_global or registry.bind.",
+            container,
+        )
     parts: list[Any] = list(container.traverse())
     for part in parts:
         check_kept(part)
+    for name, own in InvocationBindings.providers.items():
+        provider: Any = container.providers.get(name)
+        if provider is not None and provider is not current_user and not _stands_for(provider, name):
+            raise DuplicateKeyError(
+                f"The container has a provider {name!r}, of {name_of(provider)} ({location(provider)}), but this key means "
+                f"the {name} of the invocation. Call it by another name, or write `{name} = InvocationBindings.{name}`.",
+                name,
+                own,
+                provider,
+            )
+
+
+def _stands_for(provider: Any, name: str) -> bool:
+    """A container may have one of ours under its name; a placeholder may be given it."""
+    while provider.overridden:
+        provider = provider.overridden[-1]
+    return _binding(provider) == name
 
 
 def check_kept(provider: providers.Provider[Any]) -> None:

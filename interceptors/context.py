@@ -126,8 +126,8 @@ def _check_asks_not_for_itself(state: RequestState) -> None:
     for lock, plan in _asking.get():
         if lock is state.lock:
             raise UserNotResolvedError(
-                f"The registry's `current_user`, {plan.asked_for_user}, asks for the current user, which it is called to find. Take the "
-                f"request that it gets, or `InvocationBindings.request`."
+                f"The registry's `current_user`, {plan.asked_for_user}, asks for the current user, which it is called to "
+                f"find. Take the request that it gets, or `InvocationBindings.request`."
             )
 
 

@@ -105,7 +105,7 @@ def file_and_line(thing: object) -> tuple[str, int] | None:
             return code.co_filename, code.co_firstlineno
         owner = thing if isinstance(thing, type) else type(thing)
         return str(inspect.getsourcefile(owner)), inspect.getsourcelines(owner)[1]
-    except (OSError, TypeError):
+    except (OSError, TypeError, ValueError):  # `unwrap` goes round in circles for an object with every attribute
         return None
 
 

@@ -1,10 +1,9 @@
-"""The bridge to dependency-injector: keys, markers, constructors, the current user.
+"""The bridge to dependency-injector: keys, markers, constructors.
 
 Every injected parameter becomes one plain function `ctx -> value`, compiled at start-up. A value that takes an `await`
 (an asynchronous provider, a provider that needs the current user) comes as `Pending`, and only then is anything awaited.
 """
 
-import inspect
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any, TypeAlias
@@ -23,11 +22,12 @@ from interceptors.bindings import (
 )
 from interceptors.constructors import Attribute, check_constructor, check_instance, leading, marked_attributes
 from interceptors.context import MISSING, InvocationContext
-from interceptors.describing import location, name_of
+from interceptors.describing import location
 from interceptors.errors import InjectionError, UnknownKeyError
 from interceptors.kinds import is_provider
 from interceptors.signatures import InjectedParameter, SpecialType, TargetSignature
 from interceptors.undocumented import ProvidersMap, key_of, modified
+from interceptors.users import Users
 
 __all__ = ["Getter", "Injector", "Pending", "settle"]
 
@@ -53,15 +53,14 @@ class Injector:
     """Resolves keys, markers and constructors against one dependency-injector container, or none."""
 
     def __init__(self, container: containers.Container | None, current_user: Any) -> None:
-        if isinstance(container, type):
-            raise TypeError(f"`container` is the class {container.__name__}; give an instance: {container.__name__}()")
         if container is not None:
-            check_container(container)
+            check_container(container, current_user)
         self.container = container
-        self._current_user = current_user
         self._constructors: WeakKeyDictionary[type, TargetSignature] = WeakKeyDictionary()
         self._attributes: WeakKeyDictionary[type, dict[str, Attribute]] = WeakKeyDictionary()
+        self._getters: dict[str, tuple[Any, Getter]] = {}  # of the keys that contexts are asked for
         self._map: Any = None if container is None else ProvidersMap(container)
+        self.users = Users(current_user, self.own)
 
     # -- keys ----------------------------------------------------------------------------------------------------------
 
@@ -95,31 +94,11 @@ class Injector:
             if default is MISSING:
                 raise UnknownKeyError(key, f"ctx.get in {ctx.target_name}", self._known_keys(ctx), _BIND_IT)
             return default
-        return await settle(self.from_provider(provider)(ctx))
-
-    # -- the current user ----------------------------------------------------------------------------------------------
-
-    def user_at_once(self, request: Any) -> Any:
-        """The user if finding it needs no `await`, else MISSING."""
-        return MISSING if self._current_user is not None else _user_of_scope(request)
-
-    @property
-    def asked_for_user(self) -> str:
-        """What is asked who the user is, for messages."""
-        return f"{name_of(self._current_user)} ({location(self._current_user)})"
-
-    async def user(self, ctx: InvocationContext) -> Any:
-        """Ask who the user is: the registry's `current_user`, else Starlette's authentication middleware."""
-        ask: Any = self._current_user
-        if ask is None:
-            return _user_of_scope(ctx.request)
-        if is_provider(ask):
-            found = called_as(ctx, self.own(ask))
-        elif ctx.request is None:
-            return None
-        else:
-            found = called_as(ctx, ask, ctx.request)
-        return await found if inspect.isawaitable(found) else found
+        known, getter = self._getters.get(key, (None, None))
+        if known is not provider or getter is None:
+            getter = self.from_provider(provider)
+            self._getters[key] = provider, getter
+        return await settle(getter(ctx))
 
     # -- parameters ----------------------------------------------------------------------------------------------------
 
@@ -198,7 +177,9 @@ class Injector:
 
         Raises InjectionError for what is made once, and would keep something of the first invocation.
         """
-        check_kept(provider)
+        bindings = bindings_of(provider)
+        if bindings:
+            check_kept(provider)
 
         def get(ctx: InvocationContext) -> Any:
             value: Any = called_as(ctx, provider)
@@ -208,7 +189,7 @@ class Injector:
             await ctx.current_user()
             return await settle(get(ctx))
 
-        return (lambda ctx: Pending(partial(after_user, ctx))) if "current_user" in bindings_of(provider) else get
+        return (lambda ctx: Pending(partial(after_user, ctx))) if "current_user" in bindings else get
 
     def _known_keys(self, ctx: InvocationContext) -> list[str]:
         return [*self.keys(), *_SPECIAL_GETTERS, *ctx.bound_keys()]
@@ -243,12 +224,6 @@ async def _build_later(make: Callable[..., Any], values: dict[str, Any]) -> Any:
 def _make(cls: type, by_position: list[tuple[str, Any]], /, **values: Any) -> Any:
     """Where some parameters are positional-only; those that are not injected have their defaults."""
     return cls(*[values.pop(name, default) for name, default in by_position], **values)
-
-
-def _user_of_scope(request: Any) -> Any:
-    """The user that an authentication middleware of Starlette's found; its `UnauthenticatedUser` is nobody."""
-    user = getattr(request, "scope", {}).get("user")
-    return user if getattr(user, "is_authenticated", True) else None
 
 
 def _paths(container: Any, prefix: str = "") -> Iterator[str]:

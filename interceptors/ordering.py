@@ -3,10 +3,28 @@
 from collections.abc import Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import pairwise
+from typing import Any
 
-from interceptors.errors import GroupOrderError
+from interceptors.errors import GroupOrderError, WrongCallError
 
-__all__ = ["order_groups"]
+__all__ = ["check_ordered", "order_groups"]
+
+
+def check_ordered(groups: Any) -> tuple[str, ...]:
+    """The names in an order. Raises WrongCallError for what has no order, for one name alone, and for what are no names."""
+    if isinstance(groups, str):
+        raise WrongCallError(f"`ordered_groups` takes a list of names: ({groups!r},)", groups)
+    try:
+        names: list[Any] = list(groups)
+    except TypeError:
+        names = [groups]
+    if type(groups) in (set, frozenset) or not all(isinstance(name, str) for name in names):
+        raise WrongCallError(
+            f"`ordered_groups` takes a list of names, the outermost first, not {groups!r}: "
+            f'ordered_groups=["logging", "auth"].',
+            groups,
+        )
+    return tuple(names)
 
 
 def order_groups(

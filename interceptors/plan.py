@@ -243,16 +243,16 @@ class Plan:
 
     def user_at_once(self, request: Any) -> Any:
         """The user if finding it needs no `await`."""
-        return self._injector.user_at_once(request)
+        return self._injector.users.at_once(request)
 
     async def user(self, ctx: InvocationContext) -> Any:
         """Who the user of the request is."""
-        return await self._injector.user(ctx)
+        return await self._injector.users.find(ctx)
 
     @property
     def asked_for_user(self) -> str:
         """What is asked who the user is, for messages."""
-        return self._injector.asked_for_user
+        return str(self._injector.users)
 
 
 _LOOKED_AT: dict[str, Any] = {"*": None}

@@ -26,7 +26,7 @@ from interceptors.injection import Injector
 from interceptors.kinds import InterceptorOrKey, check_interceptor, identity
 from interceptors.metadata import changes
 from interceptors.methods import Methods
-from interceptors.ordering import order_groups
+from interceptors.ordering import check_ordered, order_groups
 from interceptors.oversights import find_oversights
 from interceptors.proxies import check_no_proxy, make_proxy
 from interceptors.target import Target
@@ -53,10 +53,8 @@ class InterceptorRegistry:
         current_user: Any = None,
         debug: bool = False,
     ) -> None:
-        if isinstance(ordered_groups, str):
-            raise TypeError(f"`ordered_groups` takes a list of names: ({ordered_groups!r},)")
         self.container = container
-        self.ordered_groups = tuple(ordered_groups)
+        self.ordered_groups = check_ordered(ordered_groups)
         self.debug = debug
         self.version = 0
         """Rises with every change: a chain that was compiled before is compiled again."""

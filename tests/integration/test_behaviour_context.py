@@ -166,7 +166,6 @@ async def test_state_is_shared_by_the_layers_of_one_invocation():
 
 class Store(containers.DeclarativeContainer):
     word = providers.Object("container")
-    request = providers.Object("the container's own request")
 
 
 async def test_where_a_key_is_looked_up():

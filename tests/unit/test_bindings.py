@@ -10,12 +10,14 @@ from dependency_injector import containers, providers
 from dependency_injector.wiring import Provide, Provider, provided
 
 from interceptors import (
+    DuplicateKeyError,
     InjectionError,
     InterceptorRegistry,
     InvocationBindings,
     InvocationContext,
     OutsideInvocationError,
     UserNotResolvedError,
+    WrongCallError,
 )
 from tests.unit.helpers import place
 
@@ -391,6 +393,25 @@ async def test_it_may_say_who_it_is_before_it_asks() -> None:
     assert await registry.invoke(Service(), "call", ask, request=Request("ada")) == "ada"
 
 
+async def test_it_may_ask_for_the_user_of_another_request() -> None:
+    """That is another question."""
+
+    async def impersonates(request: Request) -> Any:
+        async def ask(ctx: InvocationContext) -> Any:
+            return await ctx.current_user()
+
+        if request.user == "ada":
+            return request.user
+        return await registry.invoke(Service(), "call", ask, request=Request("ada"))
+
+    registry = InterceptorRegistry(current_user=impersonates)
+
+    async def ask(ctx: InvocationContext) -> Any:
+        return await ctx.current_user()
+
+    assert await registry.invoke(Service(), "call", ask, request=Request("eve")) == "ada"
+
+
 async def test_a_provider_of_the_user_reads_the_request_of_the_context() -> None:
     """Also where the user is asked for in a task of another request."""
     User = providers.Coroutine(slow_user, request=InvocationBindings.request)
@@ -405,3 +426,64 @@ async def test_a_provider_of_the_user_reads_the_request_of_the_context() -> None
 async def slow_user(request: Request) -> Any:
     await asyncio.sleep(0)
     return [request.user, InvocationBindings.request().user]
+
+
+# -- the container -----------------------------------------------------------------------------------------------------
+
+
+def test_the_container_is_an_instance() -> None:
+    """A container class in its place is refused, with what to write."""
+    with pytest.raises(WrongCallError) as error:
+        InterceptorRegistry(Container)
+    assert str(error.value) == "`container` is the class Container; give an instance: Container()"
+
+
+@pytest.mark.parametrize("given", [["log"], "log", Service, Service(), {"log": slowly}, 0, providers.Object(1), ()])
+def test_what_is_no_container_says_what_to_write(given: Any) -> None:
+    """Interceptors, names, providers, classes: whatever is falsy, too."""
+    with pytest.raises(WrongCallError) as error:
+        InterceptorRegistry(given)
+    assert str(error.value) == (
+        f"`container` takes a container of dependency-injector, not {given!r}: InterceptorRegistry(Container()). Interceptors "
+        f"are given to registry.add_global or registry.bind."
+    )
+
+
+@pytest.mark.parametrize("name", ["request", "response", "context", "current_user"])
+def test_a_provider_that_would_be_shadowed_is_refused(name: str) -> None:
+    """The key means the invocation's own, whatever the container has: also in one that is made at run time."""
+    another = InvocationBindings.response if name == "request" else InvocationBindings.request
+    within = getattr(InvocationBindings, name).provided.scope
+    for provider in (providers.Factory(Audit), providers.Object("own"), within, another, providers.Dependency()):
+        container = containers.DynamicContainer()
+        setattr(container, name, provider)
+        with pytest.raises(DuplicateKeyError) as error:
+            InterceptorRegistry(container)
+        assert str(error.value).startswith(f"The container has a provider {name!r}, of ")
+        assert str(error.value).endswith(
+            f"but this key means the {name} of the invocation. Call it by another name, or write `{name} = "
+            f"InvocationBindings.{name}`."
+        )
+        assert (error.value.key, error.value.second) == (name, provider)
+
+
+async def test_one_that_stands_for_ours_is_none() -> None:
+    """It is ours, or a placeholder that was given ours, or what the registry asks for the user."""
+
+    class Ours(containers.DeclarativeContainer):
+        request = InvocationBindings.request
+        context = providers.Dependency()
+        current_user = providers.Factory(lambda request: request.user, InvocationBindings.request)
+        audit = providers.Factory(Audit, request=request, context=context, user=InvocationBindings.current_user)
+
+    container = Ours(context=InvocationBindings.context)
+    registry = InterceptorRegistry(container, current_user=container.current_user)
+
+    async def ask(ctx: InvocationContext) -> Any:
+        given = (await ctx.get("audit")).given
+        assert given["context"] is ctx
+        return [given["request"].user, given["user"], await ctx.get("current_user")]
+
+    assert await registry.invoke(Service(), "call", ask, request=Request("ada")) == ["ada", "ada", "ada"]
+    with pytest.raises(DuplicateKeyError):
+        InterceptorRegistry(container)

@@ -374,12 +374,6 @@ async def test_a_constructor_is_checked_at_the_first_invocation() -> None:
     assert events == []
 
 
-def test_the_container_is_an_instance() -> None:
-    """A container class in its place is refused, with what to write."""
-    with pytest.raises(TypeError, match=re.escape("`container` is the class Container; give an instance: Container()")):
-        InterceptorRegistry(Container)
-
-
 # -- unknown keys ------------------------------------------------------------------------------------------------------
 
 REMEDY = "Give the container such a provider, or bind the key with ctx.bind or ctx.bind_request further out."

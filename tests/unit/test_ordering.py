@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from interceptors import GroupOrderError, InterceptorRegistry
-from tests.unit.helpers import names, recording
+from interceptors import GroupOrderError, InterceptorRegistry, WrongCallError
+from tests.unit.helpers import names, passing, recording
 
 
 class Service:
@@ -159,6 +159,24 @@ def test_a_refused_interceptor_leaves_the_registry_as_it_was() -> None:
     assert names(registry, Service, "work") == ["a", "b"]
     registry.bind("other", recording("other", []))
     assert names(registry, Service, "work") == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "given", [1, None, ["auth", 1], {"auth", "log"}, frozenset({"auth"}), b"auth", [["auth"]], passing]
+)
+def test_what_is_no_list_of_names_says_what_to_write(given: Any) -> None:
+    """Nor is a set, which has no order."""
+    with pytest.raises(WrongCallError) as error:
+        InterceptorRegistry(ordered_groups=given)
+    assert str(error.value) == (
+        f'`ordered_groups` takes a list of names, the outermost first, not {given!r}: ordered_groups=["logging", "auth"].'
+    )
+
+
+def test_any_order_of_names_will_do() -> None:
+    """A tuple, a generator, the keys of a dict."""
+    for given in (("b", "a"), (name for name in "ba"), {"b": 1, "a": 2}):
+        assert InterceptorRegistry(ordered_groups=given).ordered_groups == ("b", "a")
 
 
 def test_ordered_groups_is_a_list_of_names() -> None:
