@@ -18,6 +18,7 @@ __all__ = [
     "name_of",
     "near_miss",
     "nearest",
+    "place_of_call",
     "some_of",
     "suggest",
 ]
@@ -115,6 +116,28 @@ def check_name(name: str, what: str, *, segments: int | None = None) -> None:
     if "" in parts or "*" in name or (segments is not None and len(parts) != segments):
         form = "one segment" if segments == 1 else "segments joined by dots"
         raise ValueError(f"{name!r} is no name of a {what}: write {form}, not empty and without `*`.")
+
+
+def place_of_call(function: Any) -> str | None:
+    """`file:line` of the call of ours that is running; None if it stands above `function`, where that is written.
+
+    For decorators, also those that others have put together of ours. Such a call is made from a line of the function: its
+    lines begin with those of its decorators.
+    """
+    code = getattr(inspect.unwrap(function), "__code__", function.__code__)
+    lines = range(code.co_firstlineno, max(line or 0 for _, _, line in code.co_lines()) + 1)
+    place, frame = None, inspect.currentframe()
+    while frame is not None:
+        called_in = frame.f_code
+        if called_in is not code and called_in.co_filename == code.co_filename and frame.f_lineno in lines:
+            return None
+        if place is None and not str(frame.f_globals.get("__name__")).startswith(_OWN):
+            place = f"{called_in.co_filename}:{frame.f_lineno}"
+        frame = frame.f_back
+    return place
+
+
+_OWN = f"{__name__.partition('.')[0]}."
 
 
 def location(thing: object) -> str:

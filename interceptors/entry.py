@@ -8,6 +8,7 @@ Where an integration fills the context it is two steps: `ctx = entry.context(arg
 """
 
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol, final
 from weakref import WeakSet
@@ -19,6 +20,7 @@ from interceptors.current import Cell, current
 from interceptors.errors import InvalidTargetError
 from interceptors.metadata import changes
 from interceptors.plan import Plan
+from interceptors.sharing import check_place
 from interceptors.target import Target
 
 __all__ = ["Entry", "Registered", "run"]
@@ -163,8 +165,24 @@ class Entry:
     def _compile(self) -> Plan:
         if self._holder is not None or self.target.is_stale:
             self.target = self._renewed()
+        self._check_place()
         plan = self._plan = compile_plan(self.registry.registrations, self.target, self._source)
         return plan
+
+    def _check_place(self) -> None:
+        """Refuse a function that was decorated for one of its places, in all places that are known here."""
+        try:
+            check_place(self.target, lambda: (entry.target for entry in self._others()))
+        except InvalidTargetError as error:
+            for entry in self._others():
+                if any(function is error.target for function in entry.target.functions):
+                    entry._plan = None
+            raise
+
+    def _others(self) -> list["Entry"]:
+        while True:
+            with suppress(RuntimeError):  # another thread has made one in the meantime
+                return [entry for entry in self.registry.entries if entry is not self]
 
 
 async def run(ctx: InvocationContext) -> Any:

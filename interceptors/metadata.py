@@ -3,23 +3,27 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial, partialmethod
+from inspect import isfunction
 from types import MethodType
 from typing import Any, TypeAlias
 
 from interceptors.calling import check_not_bare
-from interceptors.describing import function_behind, location, name_of
+from interceptors.describing import function_behind, location, name_of, place_of_call
 from interceptors.errors import InvalidTargetError
 from interceptors.kinds import InterceptorOrKey, class_of, is_function
 
 __all__ = [
     "GlobalOptions",
     "Metadata",
+    "Registration",
     "changes",
     "class_levels",
+    "functions_in",
     "mark_as_reached",
     "metadata_of",
     "method_levels",
     "names_in",
+    "note_call",
     "record",
     "records_behind",
 ]
@@ -51,6 +55,22 @@ class Metadata:
     skips_all: bool = False
     annotations: Mapping[str, Any] = field(default_factory=dict[str, Any])
     global_options: GlobalOptions | None = None
+    calls: tuple[str, ...] = ()
+    """Where decorators were called with the function, and do not stand above it: `@intercept in shop/main.py:7`."""
+    route_calls: tuple[str, ...] = ()
+    """The same of decorators whose records concern only the methods of classes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One registration of a function, on a route or for an event."""
+
+    at: object
+    """What it is registered as; another one is another place."""
+    title: str
+    """For messages."""
+    recorded: Metadata | None
+    """What was recorded on the function then; None if nobody saw it."""
 
 
 _EMPTY = Metadata()
@@ -95,6 +115,31 @@ def record(decorator: str, target: object, **recorded: Any) -> None:
     setattr(holder, _ATTRIBUTE, replace(metadata_of(holder), **recorded))
     changes.count += 1
     changes.note()
+    note_call(decorator, holder)
+
+
+def note_call(decorator: str, function: Any, *, of_route: bool = False) -> None:
+    """Note that a decorator was called with a function, unless it stands above it where the function is written."""
+    if not isinstance(function, type) and (place := place_of_call(function)) is not None:
+        known, call = metadata_of(function), f"@{decorator} in {place}"
+        if of_route:
+            noted = replace(known, route_calls=(*known.route_calls, call))
+        else:
+            noted = replace(known, calls=(*known.calls, call))
+        setattr(function, _ATTRIBUTE, noted)
+        changes.count += 1
+        changes.note()
+
+
+def functions_in(thing: Any) -> Iterator[Any]:
+    """The function of a method, a partial or the like, and those around which it was put with `functools.wraps`."""
+    seen: list[Any] = []
+    while not any(thing is each for each in seen):
+        seen.append(thing)
+        thing = function_behind(thing)
+        if isfunction(thing):
+            yield thing
+        thing = getattr(thing, "__dict__", {}).get("__wrapped__", thing)
 
 
 def class_levels(owner: type) -> Iterator[tuple[type, Metadata]]:

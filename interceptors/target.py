@@ -12,7 +12,7 @@ from interceptors.context import MISSING, InvocationContext
 from interceptors.describing import function_behind, location, name_of
 from interceptors.errors import InvalidTargetError
 from interceptors.kinds import class_of, is_partial
-from interceptors.metadata import Metadata, class_levels, method_levels, names_in, records_behind
+from interceptors.metadata import Metadata, Registration, class_levels, functions_in, method_levels, names_in, records_behind
 from interceptors.signatures import TargetSignature, read_constructor, read_function
 from interceptors.snapshot import Snapshot
 
@@ -60,6 +60,8 @@ class Target:
     """What its class and the bases had under its name when this was made; None for a function."""
     has_bases: bool = False
     """A base may change, too, without the class having another function: what was recorded for it counts."""
+    registration: Registration | None = None
+    """Of a function that was registered, on a route or for an event."""
     leading: int = 0
     """How many parameters after `self` are given by `finish`, and are no arguments."""
     origin: Any = None
@@ -161,6 +163,13 @@ class Target:
     def is_plain(self) -> bool:
         """Is it its function alone that says what was recorded? A function in a class without bases."""
         return self.snapshot is not None and isinstance(self.snapshot.raw, FunctionType) and not self.has_bases
+
+    @cached_property
+    def functions(self) -> tuple[Any, ...]:
+        """All that decorators may have recorded on for it: its function, those of its class's bases, those in wrappers."""
+        bases = () if self.owner is None or not self.named else self.owner.__mro__
+        found = (function for cls in bases for function in functions_in(vars(cls).get(self.name)))
+        return tuple({id(function): function for function in (*functions_in(self.function), *found)}.values())
 
     @property
     def is_stale(self) -> bool:

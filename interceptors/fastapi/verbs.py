@@ -18,6 +18,7 @@ from interceptors.calling import check_not_bare, written
 from interceptors.describing import function_behind, location, name_of
 from interceptors.errors import InvalidTargetError
 from interceptors.kinds import is_function
+from interceptors.metadata import note_call
 
 __all__ = [
     "RouteRecord",
@@ -138,6 +139,7 @@ def _recorder(path: str, verb: str | None, options: Mapping[str, Any]) -> Callab
                 target,
             )
         setattr(function, _ATTRIBUTE, (*routes_of(function), RouteRecord(path, verb, options)))
+        note_call("websocket" if verb is None else verb.lower(), function, of_route=True)
         return target
 
     return decorate
