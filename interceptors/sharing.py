@@ -40,7 +40,7 @@ def check_place(target: Target, others: Callable[[], Iterable[Target]]) -> None:
             if recorded.calls:
                 places |= _registrations(known)
             if len(places) > 1 and not _is_same(recorded, places.values()):
-                raise _shared(function, recorded, list(places.values()), target)
+                raise _shared(function, recorded, sorted(places.values(), key=lambda place: place.title), target)
 
 
 @dataclass(frozen=True)

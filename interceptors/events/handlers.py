@@ -14,6 +14,7 @@ from interceptors.entry import Entry
 from interceptors.events.context import EVENT, EventContext, EventValue, own_session_of
 from interceptors.events.errors import EventError
 from interceptors.kinds import is_async
+from interceptors.metadata import Metadata, Registration, metadata_of
 from interceptors.registry import InterceptorRegistry
 from interceptors.target import Target, is_generator
 
@@ -53,12 +54,16 @@ class EventHandler:
     """None: as the dispatcher has it."""
     attempts: int | None = None
     """None: as the outbox has it."""
+    recorded: Metadata | None = None
+    """What decorators had recorded on the function when it was declared; None: what they have until now."""
     _entries: dict[InterceptorRegistry, Entry] = field(
         default_factory=dict["InterceptorRegistry", "Entry"], repr=False, init=False
     )
 
     def __post_init__(self) -> None:
         check_function(self.function)
+        if self.recorded is None:
+            object.__setattr__(self, "recorded", metadata_of(self.function))
         if self.attempts is not None and self.attempts < 1:
             raise EventError(f"{self.title} has attempts={self.attempts!r}; it takes at least one.")
         for what, name in (("event", self.event), ("handler", self.name)):
@@ -75,7 +80,8 @@ class EventHandler:
         """What its chain is wrapped around."""
         call = _call if is_async(self.function) else _call_in_thread
         name = self.function.__name__
-        return Target(name, self.function, binds=False, context_class=EventContext, finish=call)
+        declared = Registration(self, f"the event {self.event!r}", self.recorded)
+        return Target(name, self.function, binds=False, context_class=EventContext, finish=call, registration=declared)
 
     def entry(self, registry: InterceptorRegistry) -> Entry:
         """The door to its chain."""

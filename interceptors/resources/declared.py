@@ -8,6 +8,7 @@ from typing import Any
 
 from interceptors.describing import location, name_of
 from interceptors.events.marks import EventOptions
+from interceptors.metadata import Metadata, metadata_of
 from interceptors.resources.description import Description, snake_case
 from interceptors.resources.errors import DuplicateHookError, UnknownModelError, suggest_all
 
@@ -26,6 +27,11 @@ class Declaration:
     module: ModuleType | None = None
     """The module in which it was found."""
     options: EventOptions = field(default_factory=EventOptions)
+    recorded: Metadata = field(init=False, repr=False)
+    """What decorators had recorded on the function then."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "recorded", metadata_of(self.function))
 
     @property
     def place(self) -> str:

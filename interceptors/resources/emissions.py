@@ -17,6 +17,7 @@ from interceptors.events.context import live_of
 from interceptors.events.handlers import ArgumentMaker, EventHandler, special_arguments
 from interceptors.events.marks import EventOptions
 from interceptors.resources.context import ResourceContext, work_of
+from interceptors.resources.declared import Declaration
 from interceptors.resources.description import Description, snake_case
 from interceptors.resources.errors import HookParameterError
 from interceptors.resources.hooks import read_parameters
@@ -67,14 +68,14 @@ def check_event(function: Callable[..., object], point: str, options: EventOptio
 
 
 def event_handler(
-    function: Callable[..., object],
+    declared: Declaration,
     point: str,
-    options: EventOptions,
     description: Description,
     models: Mapping[str, type],
     dispatcher: EventDispatcher,
 ) -> EventHandler:
     """The handler that a dispatcher delivers to. Raises EventError for one that is durable and asks for what is not."""
+    function, options = declared.function, declared.options
     durable = options.durable if point in AFTER_WRITES else False
     handler = EventHandler(
         event=f"{description.name}.on_{point}",
@@ -83,6 +84,7 @@ def event_handler(
         arguments=_arguments(function, point, description, models),
         durable=durable,
         attempts=options.attempts,
+        recorded=declared.recorded,
     )
     if dispatcher.stores(handler):
         for name in _live_names(function, point):

@@ -247,7 +247,7 @@ class Resources:
                 f"{declared.title} is an event, but nothing delivers events: "
                 f"Resources(registry, sessions, EventDispatcher(registry))."
             )
-        handler = event_handler(declared.function, point, declared.options, description, models, dispatcher)
+        handler = event_handler(declared, point, description, models, dispatcher)
         dispatcher.add(handler)
         return Emission(dispatcher, handler, point, self._facts)
 

@@ -20,7 +20,7 @@ from sqlalchemy import Numeric, Select, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from interceptors import InterceptorRegistry, InvocationBindings, UnknownKeyError, intercept
+from interceptors import InterceptorRegistry, InvalidTargetError, InvocationBindings, UnknownKeyError, intercept
 from interceptors.events import EventContext, EventDispatcher, EventError, Outbox, event
 from interceptors.resources import (
     ApiError,
@@ -796,6 +796,37 @@ async def test_events_need_a_dispatcher(database: Database):
 
     with pytest.raises(EventError, match=rf"on_after_show .*{Path(__file__).name}:\d+.*EventDispatcher"):
         resources.router()
+
+
+@pytest.mark.parametrize("decorated", ["for one model", "for each", "before"])
+async def test_a_function_of_two_models_is_not_decorated_for_one_of_them(site: Site, decorated: str):
+    """It would be for both, so the dispatcher does not start; what was decorated before is right."""
+
+    async def layer(ctx: EventContext, next: Next) -> object:
+        return await next()
+
+    async def other(ctx: EventContext, next: Next) -> object:
+        return await next()
+
+    async def on_after_insert() -> None:
+        raise AssertionError
+
+    def with_layer(function: Any, one: Any) -> Any:
+        return intercept(one)(function)
+
+    if decorated == "before":
+        with_layer(on_after_insert, layer)
+    site.event(User)(with_layer(on_after_insert, other) if decorated == "for each" else on_after_insert)
+    site.event(Post)(on_after_insert if decorated == "before" else with_layer(on_after_insert, layer))
+    site.router()
+    if decorated == "before":
+        async with site.events:
+            return
+    with pytest.raises(
+        InvalidTargetError, match=r"the event 'Post\.on_after_insert'; the event 'User\.on_after_insert'"
+    ):
+        async with site.events:
+            raise AssertionError
 
 
 def test_durable_needs_an_outbox(site: Site):

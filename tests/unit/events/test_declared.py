@@ -13,7 +13,16 @@ from pydantic import BaseModel, Field, Json, computed_field
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypeAliasType
 
-from interceptors import InterceptorRegistry, InvocationContext, UnknownKeyError, WrongCallError, intercept
+from interceptors import (
+    InterceptorRegistry,
+    InvalidTargetError,
+    InvocationContext,
+    UnknownKeyError,
+    WrongCallError,
+    annotate,
+    intercept,
+    skip_interceptors,
+)
 from interceptors.events import EventContext, EventDispatcher, EventError, UnknownEventError, event
 from interceptors.events.handlers import EventHandler
 from interceptors.events.marks import EventOptions, event_options
@@ -288,6 +297,65 @@ async def test_chains_are_compiled_when_the_dispatcher_is_entered() -> None:
         with pytest.raises(UnknownKeyError):
             later.on(Paid)(handle)
     assert not later._has("Paid")
+
+
+class Shipped(BaseModel):
+    order_id: int
+
+
+def layer(name: str) -> Any:
+    async def interceptor(ctx: Any, next: Any) -> Any:
+        return await next()
+
+    return interceptor
+
+
+SHARED: dict[str, tuple[Any, bool]] = {
+    "decorated for each": (
+        lambda events, f: [events.on(e)(intercept(layer("a"))(f)) for e in (Paid, Shipped)],
+        True,
+    ),
+    "decorated for one": (lambda events, f: [events.on(Paid)(f), events.on(Shipped)(annotate(public=True)(f))], True),
+    "decorated after one": (lambda events, f: [skip_interceptors()(events.on(Paid)(f)), events.on(Shipped)(f)], True),
+    "decorated before both": (
+        lambda events, f: [events.on(e)(f) for f in [intercept(layer("a"))(f)] for e in (Paid, Shipped)],
+        False,
+    ),
+    "for one event": (lambda events, f: [events.on(Paid, name=n)(annotate()(f)) for n in ("one", "two")], False),
+    "not at all": (lambda events, f: [events.on(e)(f) for e in (Paid, Shipped)], False),
+}
+
+
+@pytest.mark.parametrize("kind", SHARED)
+async def test_a_handler_of_two_events_is_not_decorated_for_one_of_them(kind: str) -> None:
+    """It would be for both; what was decorated before it was declared for any is right."""
+    declare, is_refused = SHARED[kind]
+    events = dispatcher()
+
+    async def handle(event: BaseModel) -> None: ...
+
+    declare(events, handle)
+    if not is_refused:
+        async with events:
+            return
+    with pytest.raises(InvalidTargetError, match="handle .* stands in 2 places.*the event 'Paid'; the event 'Shipped'"):
+        async with events:
+            raise AssertionError
+
+
+async def test_decorators_above_a_handler_count_for_all_its_events() -> None:
+    """In any order."""
+    events = dispatcher()
+
+    @annotate(a=1)
+    @events.on(Paid)
+    @intercept(layer("a"))
+    @events.on(Shipped)
+    @skip_interceptors(layer("b"))
+    async def handle(event: BaseModel) -> None: ...
+
+    async with events:
+        assert handle.__name__ == "handle"
 
 
 class Rich(BaseModel):
