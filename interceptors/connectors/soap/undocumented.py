@@ -5,7 +5,7 @@ Tried with zeep 4.3, and `pyproject.toml` allows no later minor version.
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from zeep import AnyObject, AsyncClient, Client
 from zeep.exceptions import TransportError
@@ -55,7 +55,7 @@ def with_operations(proxy: ServiceProxy, make: Callable[[str, Operations], Async
     """A service proxy with other operations: `make` gets the name of each, and zeep's own of all of them."""
     plain: Operations = _library.needed(proxy, "_operations", _HOOK)
     mine: dict[str, OperationProxy] = {name: make(name, plain) for name in plain}
-    proxy._operations = mine
+    proxy._operations = cast("Any", mine)
     _library.confirm(all(proxy[name] is mine[name] for name in mine), "ServiceProxy[...]", _HOOK)
     return proxy
 
