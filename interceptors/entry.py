@@ -177,6 +177,7 @@ class Entry:
             for entry in self._others():
                 if any(function is error.target for function in entry.target.functions):
                     entry._plan = None
+            changes.note()  # so that no call goes on with what it knows
             raise
 
     def _others(self) -> list["Entry"]:

@@ -15,7 +15,7 @@ from interceptors.kinds import InterceptorOrKey, class_of, is_function
 __all__ = [
     "GlobalOptions",
     "Metadata",
-    "Registration",
+    "RegisteredAt",
     "changes",
     "class_levels",
     "functions_in",
@@ -62,7 +62,7 @@ class Metadata:
 
 
 @dataclass(frozen=True, slots=True)
-class Registration:
+class RegisteredAt:
     """One registration of a function, on a route or for an event."""
 
     at: object

@@ -12,12 +12,12 @@ from interceptors.metadata import changes
 from interceptors.plan import Plan
 from interceptors.target import Target
 
-__all__ = ["Known", "Method", "Methods"]
+__all__ = ["Method", "Methods", "QuickCall"]
 
-Known: TypeAlias = tuple[Any, object, Callable[[], InvocationContext], Callable[[Any], Any]]
+QuickCall: TypeAlias = tuple[Any, object, Callable[[], InvocationContext], Callable[[Any], Any]]
 """(function, `changes.latest`, context class, run): the chain of exactly that function as long as nothing changes."""
 
-_NOTHING: Known = (object(), None, InvocationContext, lambda _: None)
+_NOTHING: QuickCall = (object(), None, InvocationContext, lambda _: None)
 
 
 @final
@@ -40,7 +40,7 @@ class Method:
     ) -> None:
         self.registry = registry
         self.name = name
-        self.known: Known = _NOTHING
+        self.known: QuickCall = _NOTHING
         """For a caller in a hurry: what to run for a bound method of this function, if that is still the latest change."""
         self._source = source
         self._of_one = of_one

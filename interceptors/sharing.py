@@ -44,29 +44,29 @@ def check_place(target: Target, others: Callable[[], Iterable[Target]]) -> None:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Standing:
     title: str
     recorded: Metadata | None = None
     """What was recorded on the function when it was registered there; None if nobody saw it."""
 
 
-def _classes(function: Any, targets: Iterable[Target]) -> dict[Hashable, _Place]:
+def _classes(function: Any, targets: Iterable[Target]) -> dict[Hashable, _Standing]:
     return {
-        (cls, name): _Place(f"{name_of(cls)}.{name} ({location(cls)})")
+        (cls, name): _Standing(f"{name_of(cls)}.{name} ({location(cls)})")
         for target in targets
         for cls, name in _names(function, target.owner)
     }
 
 
-def _registrations(targets: Iterable[Target]) -> dict[Hashable, _Place]:
+def _registrations(targets: Iterable[Target]) -> dict[Hashable, _Standing]:
     """On routes, for events; a function that is called by itself, and one that an object has for itself."""
-    found: dict[Hashable, _Place] = {}
+    found: dict[Hashable, _Standing] = {}
     for target in targets:
         registration = target.registration
         if registration is not None:
-            found[id(registration.at)] = _Place(registration.title, registration.recorded)
+            found[id(registration.at)] = _Standing(registration.title, registration.recorded)
         elif not target.named and isfunction(target.function):
-            found[target.owner is None] = _Place(target.title)
+            found[target.owner is None] = _Standing(target.title)
     return found
 
 
@@ -93,7 +93,7 @@ def _below(cls: type) -> Iterator[type]:
         yield from _below(derived)
 
 
-def _is_same(recorded: Metadata, places: Iterable[_Place]) -> bool:
+def _is_same(recorded: Metadata, places: Iterable[_Standing]) -> bool:
     now = _meaning(recorded)
     return all(place.recorded is not None and _meaning(place.recorded) == now for place in places)
 
@@ -110,7 +110,7 @@ def _meaning(recorded: Metadata) -> tuple[object, ...]:
     )
 
 
-def _shared(function: Any, recorded: Metadata, places: list[_Place], target: Target) -> InvalidTargetError:
+def _shared(function: Any, recorded: Metadata, places: list[_Standing], target: Target) -> InvalidTargetError:
     named, more = "; ".join(place.title for place in places[:_MOST_NAMED]), len(places) - _MOST_NAMED
     calls = dict.fromkeys((*recorded.calls, *recorded.route_calls))
     if target.owner is None:

@@ -12,7 +12,15 @@ from interceptors.context import MISSING, InvocationContext
 from interceptors.describing import function_behind, location, name_of
 from interceptors.errors import InvalidTargetError
 from interceptors.kinds import class_of, is_partial
-from interceptors.metadata import Metadata, Registration, class_levels, functions_in, method_levels, names_in, records_behind
+from interceptors.metadata import (
+    Metadata,
+    RegisteredAt,
+    class_levels,
+    functions_in,
+    method_levels,
+    names_in,
+    records_behind,
+)
 from interceptors.signatures import TargetSignature, read_constructor, read_function
 from interceptors.snapshot import Snapshot
 
@@ -60,7 +68,7 @@ class Target:
     """What its class and the bases had under its name when this was made; None for a function."""
     has_bases: bool = False
     """A base may change, too, without the class having another function: what was recorded for it counts."""
-    registration: Registration | None = None
+    registration: RegisteredAt | None = None
     """Of a function that was registered, on a route or for an event."""
     leading: int = 0
     """How many parameters after `self` are given by `finish`, and are no arguments."""

@@ -41,7 +41,9 @@ def test_a_class_name_has_one_meaning() -> None:
 
 THE_ONE_PLACE = {
     "plan.py": "a plan makes its contexts, and fills and reads them where a call would be too slow",
-    "proxies.py": "the same, and a proxy's object",
+    "members.py": "`entry.run` written out in a proxy's method, and a proxy's object",
+    "methods.py": "the plan of a context, for calls that cannot afford to ask an entry for it",
+    "registry.py": "`entry.run` written out in `invoke`, which would cost a second frame",
     "remoting/remote_hooks.py": "the parameters of a plan, which a context shows to nobody else",
 }
 """The modules that read private names of others, and why. Those of other libraries stand in `undocumented` modules."""

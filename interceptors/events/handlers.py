@@ -14,7 +14,7 @@ from interceptors.entry import Entry
 from interceptors.events.context import EVENT, EventContext, EventValue, own_session_of
 from interceptors.events.errors import EventError
 from interceptors.kinds import is_async
-from interceptors.metadata import Metadata, Registration, metadata_of
+from interceptors.metadata import Metadata, RegisteredAt, metadata_of
 from interceptors.registry import InterceptorRegistry
 from interceptors.target import Target, is_generator
 
@@ -80,7 +80,7 @@ class EventHandler:
         """What its chain is wrapped around."""
         call = _call if is_async(self.function) else _call_in_thread
         name = self.function.__name__
-        declared = Registration(self, f"the event {self.event!r}", self.recorded)
+        declared = RegisteredAt(self, f"the event {self.event!r}", self.recorded)
         return Target(name, self.function, binds=False, context_class=EventContext, finish=call, registration=declared)
 
     def entry(self, registry: InterceptorRegistry) -> Entry:

@@ -458,7 +458,7 @@ async def test_the_table_is_in_the_metadata(shop: Shop) -> None:
     with pytest.raises(EventError, match="'mine'.*table="):
         Outbox(shop.sessions, metadata=metadata, table="mine")
     other = MetaData(schema="s")
-    assert Outbox(shop.sessions, metadata=other)._table is Outbox(shop.sessions, metadata=other)._table
+    assert Outbox(shop.sessions, metadata=other).table is Outbox(shop.sessions, metadata=other).table
 
 
 async def test_a_key_fits_the_column(shop: Shop) -> None:
