@@ -84,6 +84,11 @@ class _Changes:
         self.latest = object()
         """Another one after each record and each change of a registry, so that one look shows that nothing has changed."""
 
+    def note_record(self) -> None:
+        """Something was recorded."""
+        self.count += 1
+        self.note()
+
     def note(self) -> None:
         """Something has changed."""
         self.latest = object()
@@ -113,8 +118,7 @@ def record(decorator: str, target: object, **recorded: Any) -> None:
             target,
         )
     setattr(holder, _ATTRIBUTE, replace(metadata_of(holder), **recorded))
-    changes.count += 1
-    changes.note()
+    changes.note_record()
     note_call(decorator, holder)
 
 
@@ -127,8 +131,7 @@ def note_call(decorator: str, function: Any, *, of_route: bool = False) -> None:
         else:
             noted = replace(known, calls=(*known.calls, call))
         setattr(function, _ATTRIBUTE, noted)
-        changes.count += 1
-        changes.note()
+        changes.note_record()
 
 
 def functions_in(thing: Any) -> Iterator[Any]:

@@ -2,11 +2,11 @@
 
 import warnings
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from threading import RLock
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
 from dependency_injector import containers
@@ -21,7 +21,7 @@ from interceptors.decorators import check_sources
 from interceptors.describing import location, name_of
 from interceptors.discovery import find_marked
 from interceptors.entry import Entry
-from interceptors.errors import DuplicateKeyError, NothingDiscoveredWarning, UnknownKeyError
+from interceptors.errors import DuplicateKeyError, InterceptorWarning, NothingDiscoveredWarning, UnknownKeyError
 from interceptors.injection import Injector
 from interceptors.kinds import InterceptorOrKey, check_interceptor, identity
 from interceptors.metadata import changes
@@ -234,13 +234,21 @@ class InterceptorRegistry:
         """Everything that is wrong with the global interceptors: errors, then warnings, none of them raised.
 
         Errors: keys, constructors. Warnings: a source or a group that is a near miss of one that exists, in a skip of a
-        call that there is, too; a global that is limited to routes and runs around none. For the start of an application.
+        call that there is, too; a global that is limited to routes and runs around none.
         """
+        yield from self.errors()
+        yield from self.oversights()
+
+    def errors(self) -> Iterator[Exception]:
+        """The errors of `problems()`, which an application tells before those of its routes."""
         for entry in self.registrations.globals:
             try:
                 layers_of(self.registrations, entry.interceptor, lambda: "a global interceptor")
             except Exception as error:  # noqa: BLE001 (a signature or a type of the user's may raise anything)
                 yield error
+
+    def oversights(self) -> Iterator[InterceptorWarning]:
+        """The warnings of `problems()`, which need the doors of an application's routes: so they come last."""
         yield from find_oversights(self._globals, self.ordered_groups, self.entries, self._meant)
 
     def validate(self) -> None:
@@ -253,8 +261,7 @@ class InterceptorRegistry:
                 raise problem
             warnings.warn(problem, stacklevel=2)
 
-    @contextmanager
-    def observe(self, observer: Observer) -> Generator[None]:
+    def observe(self, observer: Observer) -> AbstractContextManager[None]:
         """Ask `observer(target, source_type, layers)` for the functions of each chain that is compiled in the block.
 
         For what watches chains run: tracing, metrics, an inspector. `layers` are what runs, outermost first, with
@@ -262,30 +269,31 @@ class InterceptorRegistry:
         more in front stands around the invocation, another one at the end around the call. Without an observer a chain
         is what it would be without this method.
         """
-        with self._lock:
-            self._change(observers=(*self.registrations.observers, observer))
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._change(observers=_without(self.registrations.observers, observer))
+        return self._while_added("observers", observer)
 
-    @contextmanager
-    def replacing(self, replacement: Replacement) -> Generator[None]:
+    def replacing(self, replacement: Replacement) -> AbstractContextManager[None]:
         """Run something else in the place of an interceptor in the block; what `interceptors.testing` stands on."""
-        with self._lock:
-            self._change(replacements=(*self.registrations.replacements, replacement))
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._change(replacements=_without(self.registrations.replacements, replacement))
+        return self._while_added("replacements", replacement)
 
     def resolve(self, interceptor: InterceptorOrKey, asked_by: Callable[[], str]) -> Any:
         """What a key is bound to; `asked_by` says for the UnknownKeyError who wanted it."""
         return resolver(self.registrations)(interceptor, asked_by)
 
     # -- changing ------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _while_added(self, field: Literal["observers", "replacements"], one: object) -> Generator[None]:
+        def change_to(known: tuple[Any, ...]) -> None:
+            changed: dict[str, Any] = {field: known}
+            self._change(**changed)
+
+        with self._lock:
+            change_to((*getattr(self.registrations, field), one))
+        try:
+            yield
+        finally:
+            with self._lock:
+                change_to(_without(getattr(self.registrations, field), one))
 
     def _with_key(
         self, key: str | None, interceptor: InterceptorOrKey, bindings: Mapping[str, InterceptorOrKey]

@@ -228,11 +228,6 @@ class Target:
         return MappingProxyType(merged)
 
     @property
-    def declarations(self) -> Iterator[Metadata]:
-        """What was recorded on it, on its class and on their bases."""
-        return (found for _, _, found in self.levels)
-
-    @property
     def title(self) -> str:
         """For people: `OrderController.show`."""
         return self.name if self.owner is None else f"{self.owner.__name__}.{self.name}"

@@ -10,10 +10,10 @@ from fastapi import FastAPI
 
 from interceptors.cli.dead_hooks import find_dead_hooks
 from interceptors.cli.loading import load_application
-from interceptors.cli.lock import chains_of, read_lock, write_lock
+from interceptors.cli.lock import Chains, chains_of, read_lock, write_lock
 from interceptors.cli.lock_differences import differences
 from interceptors.cli.output import UsageError, complain, describe, one_line, say
-from interceptors.cli.routes import RouteEntry, api_routes, applications, chains_in, every_route, opaque_mounts
+from interceptors.cli.routes import RouteEntry, api_routes, applications, chains_in, opaque_mounts, other_routes
 from interceptors.errors import IncompatibleLibraryError, UnreachedRouteWarning
 from interceptors.fastapi.found_routes import registry_of
 from interceptors.fastapi.probe import probe
@@ -35,12 +35,14 @@ def check_application(application: str, *, lock: Path | None, verify: Path | Non
     broken = list(_broken_chains(entries))
     found = [*_start_up_problems(app), *broken, *find_dead_hooks(app, entries)]
     problems = list(dict.fromkeys(map(one_line, found)))  # an interceptor is wrong in every chain that it is in
+    # A chain that cannot be put together cannot be written down or compared either.
+    is_asked_for = (lock or verify) is not None and not broken
+    chains: Chains = chains_of([*entries, *other_routes(app)]) if is_asked_for else {}
     if lock is not None and not problems:
-        write_lock(lock, chains_of(every_route(app)))
-    # A chain that cannot be put together cannot be compared either.
+        write_lock(lock, chains)
     changes: list[str] = []
     if locked is not None and not broken:
-        changes = list(differences(locked.chains, locked.as_it_would_be(chains_of(every_route(app)))))
+        changes = list(differences(locked.chains, locked.as_it_would_be(chains)))
         if not locked.is_current:
             complain(f"{verify} is of version {locked.version}, which says less: write it anew with --lock {verify}")
     notes = (

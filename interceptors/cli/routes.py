@@ -16,7 +16,7 @@ from interceptors.fastapi.installation import installation_of
 from interceptors.metadata import metadata_of
 from interceptors.target import Target
 
-__all__ = ["RouteEntry", "api_routes", "applications", "candidates_of", "chains_in", "every_route", "opaque_mounts"]
+__all__ = ["RouteEntry", "api_routes", "applications", "candidates_of", "chains_in", "opaque_mounts", "other_routes"]
 
 _DOCUMENTATION = "fastapi.applications"
 """The module of the functions that serve FastAPI's own documentation."""
@@ -52,9 +52,8 @@ def api_routes(app: FastAPI) -> Iterator[RouteEntry]:
                 yield RouteEntry(verb, found.path, target.title, chain, target.annotations)
 
 
-def every_route(app: FastAPI) -> Iterator[RouteEntry]:
-    """Whatever answers requests, whoever made it: also Starlette's own routes and mounts, but for the documentation."""
-    yield from api_routes(app)
+def other_routes(app: FastAPI) -> Iterator[RouteEntry]:
+    """What answers requests besides FastAPI's own: Starlette's routes and mounts, but not those of the documentation."""
     for found in _all_routes(app):
         if not found.is_fastapis and getattr(found.endpoint, "__module__", None) != _DOCUMENTATION:
             behind = getattr(found.picture, "app", None) if found.endpoint is None else found.endpoint

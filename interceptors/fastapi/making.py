@@ -112,7 +112,7 @@ def _target(picture: Picture, call: Any, handler: Any) -> Target:
 def _context_class(picture: Picture) -> type[InvocationContext]:
     if not isinstance(original_of(picture), APIRoute):
         return WebSocketContext
-    return StreamContext if is_stream(picture) else RouteContext
+    return StreamContext if _streams(picture) else RouteContext
 
 
 def _streams(picture: Picture) -> bool:

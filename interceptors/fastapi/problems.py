@@ -25,7 +25,7 @@ _COMMAND = "interceptors check MODULE:APP"
 def find_problems(app: FastAPI, registry: InterceptorRegistry | None) -> Iterator[Exception]:
     """Everything that is wrong; a warning comes last. Without a registry only what is decorated and never reached."""
     if registry is not None:
-        yield from (problem for problem in registry.problems() if not isinstance(problem, Warning))
+        yield from registry.errors()
     yield from unreached_elsewhere(app)
     routes = list(found_routes(app.routes))
     for found in routes:
@@ -41,7 +41,7 @@ def find_problems(app: FastAPI, registry: InterceptorRegistry | None) -> Iterato
                 missed,
             )
     if registry is not None:
-        yield from (problem for problem in registry.problems() if isinstance(problem, Warning))
+        yield from registry.oversights()
 
 
 def problems_of_route(found: FoundRoute, registry: InterceptorRegistry | None) -> Iterator[Exception]:

@@ -8,11 +8,10 @@ from copy import copy
 from functools import cache
 from typing import Any
 
-from starlette.background import BackgroundTask, BackgroundTasks
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-__all__ = ["add_tasks", "merged"]
+__all__ = ["merged"]
 
 
 def merged(response: Response, injected: Response) -> Response:
@@ -31,12 +30,6 @@ def merged(response: Response, injected: Response) -> Response:
         result.__class__ = _with_own_tasks(cls)
         result.__dict__["_own_tasks"] = response.background
     return result
-
-
-def add_tasks(response: Response, tasks: BackgroundTask | None) -> None:
-    """Run `tasks` after the response, too. For a copy that is ours."""
-    if tasks is not None:
-        response.background = tasks if response.background is None else BackgroundTasks([response.background, tasks])
 
 
 @cache  # per class, as a class statement would be

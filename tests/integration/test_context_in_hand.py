@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from interceptors import InterceptorRegistry, InvocationBindings, InvocationContext, UserNotResolvedError, intercept
 from interceptors.fastapi import controller, get, websocket
 from tests.integration.support import app_with, client_of
+from tests.unit.helpers import Worker
 
 
 async def user_of(request: Any) -> Any:
@@ -33,28 +34,6 @@ async def slow(user: Any) -> Any:
 class Container(containers.DeclarativeContainer):
     pair = providers.List(InvocationBindings.current_user, providers.Callable(hidden))
     slow = providers.Coroutine(slow, user=InvocationBindings.current_user)
-
-
-class Worker:
-    """One task awaits every `next()`: the first request has started it."""
-
-    def __init__(self) -> None:
-        self.queue: asyncio.Queue[Any] = asyncio.Queue()
-        self.task: asyncio.Task[None] | None = None
-
-    async def work(self) -> None:
-        while True:
-            next, done = await self.queue.get()
-            try:
-                done.set_result(await next())
-            except Exception as error:
-                done.set_exception(error)
-
-    async def intercept(self, ctx: Any, next: Any) -> Any:
-        self.task = self.task or asyncio.create_task(self.work())
-        done = asyncio.get_running_loop().create_future()
-        await self.queue.put((next, done))
-        return await done
 
 
 class Detached:

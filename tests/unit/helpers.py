@@ -1,5 +1,6 @@
 """What the unit tests share: interceptors that note what happens, and tests that run on both event loops."""
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -82,3 +83,26 @@ async def call(
     registry = registry or InterceptorRegistry()
     registry.add_global(binding)
     return await registry.invoke(Holder, "target", *args, request=request, **kwargs)
+
+
+class Worker:
+    """A layer that awaits every `next` in one task, which the first request has started and whose context it has for ever."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[Any] = asyncio.Queue()
+        self.task: asyncio.Task[None] | None = None
+
+    async def work(self) -> None:
+        while True:
+            next, done = await self.queue.get()
+            try:
+                done.set_result(await next())
+            except Exception as error:
+                done.set_exception(error)
+
+    async def intercept(self, ctx: Any, next: Any) -> Any:
+        if self.task is None:
+            self.task = asyncio.create_task(self.work())
+        done = asyncio.get_running_loop().create_future()
+        await self.queue.put((next, done))
+        return await done

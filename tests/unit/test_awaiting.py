@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from interceptors import InterceptorRegistry, InvocationBindings, Next, OutsideInvocationError, compose, intercept
 from interceptors.awaiting import awaiting
-from tests.unit.helpers import on_both_backends, passing, place, recording
+from tests.unit.helpers import Worker, on_both_backends, passing, place, recording
 
 
 async def returns_next(ctx: Any, next: Next) -> Any:
@@ -255,32 +255,6 @@ async def _invoked(service: Any, value: int) -> Any:
 
 
 # -- in another task ---------------------------------------------------------------------------------------------------
-
-
-class Worker:
-    """Awaits what it is given in a task that belongs to the invocation which came first."""
-
-    task: "asyncio.Task[None] | None" = None
-
-    def __init__(self) -> None:
-        self.queue: asyncio.Queue[Any] = asyncio.Queue()
-
-    async def work(self) -> None:
-        while True:
-            next, done = await self.queue.get()
-            try:
-                done.set_result(await next())
-            except Exception as error:
-                done.set_exception(error)
-
-    async def __call__(self, ctx: Any, next: Next) -> Any:
-        if self.task is None:
-            self.task = asyncio.create_task(self.work())
-        done = asyncio.get_running_loop().create_future()
-        await self.queue.put((next, done))
-        return await done
-
-    intercept = __call__
 
 
 async def in_an_empty_context(ctx: Any, next: Next) -> Any:

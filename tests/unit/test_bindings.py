@@ -19,7 +19,7 @@ from interceptors import (
     UserNotResolvedError,
     WrongCallError,
 )
-from tests.unit.helpers import place
+from tests.unit.helpers import Worker, place
 
 
 class Request:
@@ -165,29 +165,6 @@ async def injected(
     assert (context.request, response, scope, of_class) == (request, None, "ada", request)
     assert audit.given["request"] is slow["hidden"] is request
     return [request, user, text, audit.given["user"], slow["user"]]
-
-
-class Worker:
-    """Awaits every `next` in one task, which the first request has started and which has its context for ever."""
-
-    def __init__(self) -> None:
-        self.queue: asyncio.Queue[Any] = asyncio.Queue()
-        self.task: asyncio.Task[None] | None = None
-
-    async def work(self) -> None:
-        while True:
-            next, done = await self.queue.get()
-            try:
-                done.set_result(await next())
-            except Exception as error:
-                done.set_exception(error)
-
-    async def intercept(self, ctx: Any, next: Any) -> Any:
-        if self.task is None:
-            self.task = asyncio.create_task(self.work())
-        done = asyncio.get_running_loop().create_future()
-        await self.queue.put((next, done))
-        return await done
 
 
 async def test_parameters_are_those_of_the_context() -> None:
