@@ -187,6 +187,8 @@ def _article(name: str) -> str:
 
 
 def _described(given: object) -> str:
+    if get_origin(given) is not None:
+        return f"{given!r}, which is no class of its own: write `class Mine({name_of(get_origin(given))}[...])`"
     if is_decorated(given):
         return f"{name_of(given)} ({location(given)})"
     return repr(given) if isinstance(given, str | bytes | int | float | None) else _article(type(given).__name__)

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Hashable
 from functools import partial, partialmethod
 from types import MethodType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, get_origin
 
 from dependency_injector import providers
 
@@ -93,6 +93,9 @@ def check_interceptor(candidate: object) -> None:
 def _problem(candidate: object) -> str | None:
     """What is wrong with an interceptor that is neither a key nor a provider."""
     name = name_of(candidate)
+    if (generic := get_origin(candidate)) is not None:
+        name = name_of(generic)
+        return f"is {candidate!r}, which is no class of its own; write `class My{name}({name}[...])` and give that."
     if isinstance(candidate, property | staticmethod | classmethod):
         return "is a descriptor, no interceptor; give the function itself: `async def f(ctx, next)`."
     intercept = None if is_function_like(candidate) else getattr(candidate, "intercept", None)

@@ -142,7 +142,7 @@ def functions_in(thing: Any) -> Iterator[Any]:
         thing = function_behind(thing)
         if isfunction(thing):
             yield thing
-        thing = getattr(thing, "__dict__", {}).get("__wrapped__", thing)
+        thing = _own(thing).get("__wrapped__", thing)
 
 
 def class_levels(owner: type) -> Iterator[tuple[type, Metadata]]:
@@ -231,7 +231,10 @@ def _add(found: _Found, level: str, records: Iterable[tuple[Any, Metadata]]) -> 
 
 def _own(thing: object) -> Mapping[str, Any]:
     """The attributes that an object has itself, not by its class or a `__getattr__`."""
-    found: Any = getattr(thing, "__dict__", None)
+    try:
+        found: Any = object.__getattribute__(thing, "__dict__")
+    except AttributeError:
+        return {}
     return found if hasattr(found, "get") else {}
 
 

@@ -1,11 +1,13 @@
 """Reading signatures leniently: which parameters are injected, and by what; which ones a caller sees."""
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from inspect import Parameter
 from typing import Any
 
-from interceptors.annotations import Unknown, evaluate, module_names, parts
+from interceptors.annotations import Unknown, parts
+from interceptors.generics import TypeNames, names_of_fields, names_of_function
 from interceptors.undocumented import is_marker
 
 __all__ = [
@@ -15,7 +17,6 @@ __all__ = [
     "is_fastapi_marker",
     "read_constructor",
     "read_function",
-    "split",
 ]
 
 
@@ -57,12 +58,14 @@ class TargetSignature:
     """The visible ones that have a marker of FastAPI's own."""
 
 
-def read_function(function: Any, *, skip: int = 0) -> TargetSignature:
-    """Take the signature of a function apart, without its first `skip` parameters: `self`, for example."""
+def read_function(function: Any, owner: type | None = None, *, skip: int = 0) -> TargetSignature:
+    """Take the signature of a function apart, without its first `skip` parameters: `self`, for example.
+
+    `owner` is the class that has it as a method, and says what type variables of its generic bases stand for.
+    """
     signature = inspect.signature(function)
-    namespace = getattr(inspect.unwrap(function), "__globals__", {})
     parameters = list(signature.parameters.values())[skip:]
-    return split(parameters, namespace, signature.return_annotation)
+    return _split(parameters, names_of_function(function, owner), {}, signature.return_annotation)
 
 
 def read_constructor(cls: type) -> TargetSignature:
@@ -76,18 +79,20 @@ def read_constructor(cls: type) -> TargetSignature:
     if is_variable and inspect.isfunction(constructor) and getattr(cls, "__signature__", None) is None:
         # What a metaclass or `__new__` takes so is passed on to `__init__`.
         parameters = list(inspect.signature(constructor).parameters.values())[1:]
-    namespace = getattr(inspect.unwrap(constructor), "__globals__", module_names(cls.__module__))
-    return split(parameters, namespace, None)
+    return _split(parameters, names_of_function(constructor, cls), names_of_fields(cls, constructor), None)
 
 
-def split(parameters: list[Parameter], names: dict[str, Any], return_annotation: Any) -> TargetSignature:
+def _split(
+    parameters: list[Parameter], common: TypeNames, of_fields: Mapping[str, TypeNames], return_annotation: Any
+) -> TargetSignature:
     """Tell injected parameters from visible ones."""
     visible: list[Parameter] = []
     injected: list[InjectedParameter] = []
     foreign: set[str] = set()
     for parameter in parameters:
-        annotation, exact = evaluate(parameter.annotation, names)
-        found = [parameter.default, *parts(annotation, names)]
+        names = of_fields.get(parameter.name, common)
+        annotation, exact = names.evaluate(parameter.annotation)
+        found = [parameter.default, *parts(annotation, names.names)]
         marker = next((part for part in found if is_marker(part)), None)
         if marker is None and any(is_fastapi_marker(part) for part in found):
             foreign.add(parameter.name)
@@ -97,7 +102,7 @@ def split(parameters: list[Parameter], names: dict[str, Any], return_annotation:
             visible.append(parameter.replace(annotation=annotation) if exact else parameter)
         else:
             injected.append(InjectedParameter(parameter, marker, annotation if exact else None))
-    returned, exact = evaluate(return_annotation, names)
+    returned, exact = common.evaluate(return_annotation)
     return TargetSignature(parameters, visible, injected, returned if exact else return_annotation, foreign)
 
 

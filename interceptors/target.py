@@ -140,7 +140,7 @@ class Target:
         if isinstance(self.function, type):
             return read_constructor(self.function)
         called = self.function if self.origin is None else self.origin
-        return read_function(called, skip=(not self.is_fixed) + self.leading)
+        return read_function(called, self.owner, skip=(not self.is_fixed) + self.leading)
 
     @cached_property
     def arguments(self) -> ArgumentSpec:

@@ -1,6 +1,7 @@
 """Controllers: classes whose methods are routes, each called through its chain."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ from interceptors.fastapi.probe import probe
 from interceptors.fastapi.routes import intercepted_route
 from interceptors.fastapi.startup import check_in_lifespan
 from interceptors.fastapi.verbs import RouteRecord, given, routes_of
+from interceptors.generics import TypeNames, names_of_function
 from interceptors.registry import InterceptorRegistry
 from interceptors.target import Target
 
@@ -79,6 +81,7 @@ def controller(
     return decorate
 
 
+@written("create_router(OrderController, registry)")
 def create_router(cls: type, registry: InterceptorRegistry, provider: Any = None) -> APIRouter:
     """A router with the routes of a controller, for `app.include_router`.
 
@@ -127,8 +130,23 @@ def controller_routes(
     """The routes of a controller with a fresh endpoint each: the class's own first, then its bases'."""
     for name, records in _methods(cls):
         target = Target.method(cls, name, provider=provider, builds=True)
+        names = names_of_function(target.function, cls)
         for record in records:
-            yield record, (socket_facade if record.verb is None else http_facade)(registry, target)
+            facade = socket_facade if record.verb is None else http_facade
+            yield replace(record, options=_substituted(record.options, names)), facade(registry, target)
+
+
+def _substituted(options: Mapping[str, Any], names: TypeNames) -> Mapping[str, Any]:
+    """The options of a route with the type variables of a generic base class substituted: `response_model=list[T]`."""
+    substituted = dict(options)
+    if "response_model" in options:
+        substituted["response_model"] = names.substitute(options["response_model"])
+    if options.get("responses"):
+        substituted["responses"] = {
+            status: {**answer, "model": names.substitute(answer["model"])} if "model" in answer else answer
+            for status, answer in options["responses"].items()
+        }
+    return substituted
 
 
 def _methods(cls: type) -> Iterator[tuple[str, tuple[RouteRecord, ...]]]:

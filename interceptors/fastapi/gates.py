@@ -21,6 +21,7 @@ from interceptors.fastapi.doors import Aside, dress, entry_of
 from interceptors.fastapi.facades import facade_of
 from interceptors.fastapi.making import make_door, straight_call
 from interceptors.fastapi.undocumented import Picture, is_coroutine, is_stream, original_of, reading, without_stream
+from interceptors.metadata import RegisteredAt
 from interceptors.registry import InterceptorRegistry
 
 __all__ = ["Gate", "RouteHandler", "adopt", "foreign_chain", "gate_of", "note_handler", "title_of"]
@@ -38,9 +39,9 @@ def gate_of(picture: Picture) -> "Gate | None":
     return found if isinstance(found, Gate) else None
 
 
-def note_handler(route: APIRoute, handler: Any) -> None:
+def note_handler(route: APIRoute, handler: Any, registration: RegisteredAt) -> None:
     """Note what a route was given: a route class of the user's may put something around it that hides it."""
-    setattr(route, _HANDLER, handler)
+    setattr(route, _HANDLER, (handler, registration))
 
 
 def title_of(route: Any) -> str:
@@ -110,8 +111,9 @@ class Gate:
         if entry is None or facade_of(call) is not None:  # of a facade each picture has a door of its own instead
             self._aside.on = True  # one that was there before is somewhere behind the call, and hidden
             self._aside = Aside()
-            handler = getattr(self.route, _HANDLER, endpoint)
-            call, entry = make_door(self.registry, self.picture, call, handler, self._aside)
+            unseen = endpoint, RegisteredAt(self.route, title_of(self.route), None)
+            handler, registration = getattr(self.route, _HANDLER, unseen)
+            call, entry = make_door(self.registry, self.picture, call, handler, registration, self._aside)
             self.dependant.call = call
         self.entry, self.entered = entry, call
         return entry

@@ -29,6 +29,7 @@ from interceptors.fastapi.streams import StreamContext, opening, responder, stra
 from interceptors.fastapi.undocumented import Picture, describe_as, is_coroutine, is_stream, original_of
 from interceptors.fastapi.websockets import socket_door
 from interceptors.kinds import is_async
+from interceptors.metadata import RegisteredAt
 from interceptors.registry import InterceptorRegistry
 from interceptors.target import Finish, Target
 
@@ -36,7 +37,7 @@ __all__ = ["make_door", "straight_call"]
 
 
 def make_door(
-    registry: InterceptorRegistry, picture: Picture, call: Any, handler: Any, aside: Aside
+    registry: InterceptorRegistry, picture: Picture, call: Any, handler: Any, registration: RegisteredAt, aside: Aside
 ) -> tuple[Any, Entry]:
     """The door around a call that FastAPI would make for a picture, and its chain.
 
@@ -49,7 +50,7 @@ def make_door(
         facade.take_attributes()
         target = facade.target
     else:
-        target = _target(picture, call, handler)
+        target = replace(_target(picture, call, handler), registration=registration)
     entry = Entry(registry, target, source=ROUTE)
     straight = straight_call(picture, call)
     if not isinstance(route, APIRoute):

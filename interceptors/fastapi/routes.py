@@ -1,16 +1,19 @@
 """A route class that runs the chain around function routes, and around the methods of controllers."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
+from interceptors.calling import written
 from interceptors.errors import AlreadyInstalledError
 from interceptors.fastapi.facades import facade_of, http_facade, is_needed
 from interceptors.fastapi.gates import Gate, RouteHandler, gate_of, note_handler
 from interceptors.fastapi.undocumented import picture_in_use
+from interceptors.metadata import RegisteredAt, metadata_of
 from interceptors.registry import InterceptorRegistry
 from interceptors.target import Target
 
@@ -42,6 +45,7 @@ class InterceptedRoute(APIRoute):
         return handle
 
 
+@written("intercepted_route(registry)", "base")
 def intercepted_route(registry: InterceptorRegistry, base: type[APIRoute] = APIRoute) -> type[APIRoute]:
     """A route class for `APIRouter(route_class=...)` whose functions are intercepted; `base` is your own, if you have one.
 
@@ -57,8 +61,10 @@ def intercepted_route(registry: InterceptorRegistry, base: type[APIRoute] = APIR
     bases = (InterceptedRoute,) if issubclass(InterceptedRoute, base) else (base, InterceptedRoute)
 
     def init(self: Any, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        handler = shown_to_fastapi(registry, endpoint)
-        note_handler(self, handler)
+        title = f"{', '.join(sorted(options.get('methods') or ('GET',)))} {path}"
+        registration = RegisteredAt(self, title, metadata_of(endpoint))
+        handler = shown_to_fastapi(registry, endpoint, registration)
+        note_handler(self, handler, registration)
         self._is_being_made = True
         bases[0].__init__(self, path, handler, **options)
         del self._is_being_made
@@ -70,9 +76,9 @@ def intercepted_route(registry: InterceptorRegistry, base: type[APIRoute] = APIR
     return type(name, bases, {"__init__": init, "__module__": __name__, "registry": registry})
 
 
-def shown_to_fastapi(registry: InterceptorRegistry, handler: Any) -> Any:
+def shown_to_fastapi(registry: InterceptorRegistry, handler: Any, registration: RegisteredAt) -> Any:
     """The handler itself, or a facade of it if it has parameters that FastAPI must not see."""
     if facade_of(handler) is not None or not callable(handler):
         return handler
-    target = Target.of(handler, None)
+    target = replace(Target.of(handler, None), registration=registration)
     return http_facade(registry, target) if is_needed(target) else handler
