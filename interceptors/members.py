@@ -19,7 +19,7 @@ from interceptors.metadata import changes, mark_as_reached
 from interceptors.methods import Method
 from interceptors.opening import OpenedContext, Opening, await_or_enter
 from interceptors.target import Target
-from interceptors.verdict import runs_chain
+from interceptors.verdict import is_of_class, runs_chain
 
 __all__ = ["Member", "Passage", "SpecialPassage", "described", "passing", "refusing", "running", "special"]
 
@@ -127,7 +127,8 @@ class Passage:
         entry = self._method.entry(holder, found)
         if entry is self._entry and revision == self._revision:
             return True
-        if not entry.target.is_shared or runs_chain(entry.target, found):
+        of_class = is_of_class(holder, self._method.name)
+        if not entry.target.is_shared or runs_chain(entry.target, found, of_class=of_class):
             return False
         self._entry, self._revision = entry, revision
         if entry.target.is_plain:

@@ -12,7 +12,7 @@ from interceptors.errors import InvalidTargetError
 from interceptors.kinds import class_of
 from interceptors.members import Member, Passage, SpecialPassage, described, passing, refusing, running, special
 from interceptors.target import Target
-from interceptors.verdict import check_accessors, has_decorated_call, is_handed_on, is_method, runs_chain
+from interceptors.verdict import check_accessors, has_decorated_call, is_handed_on, is_method, is_of_class, runs_chain
 
 __all__ = ["check_no_proxy", "is_proxy", "make_proxy"]
 
@@ -221,7 +221,7 @@ def _looked_at(proxy: Any, name: str, value: Any, function: Any) -> Any:
     if raw is value and not runs_chain(Target.method(owner, name), value):
         return value  # of a class, which is called with an object
     target = Target.at(holder, name, value)
-    of_class = is_method(raw) and inspect.getattr_static(holder, name, None) is raw
+    of_class = is_of_class(holder, name)
     if runs_chain(target, value, of_class=of_class):
         member = _running_member(registry, owner, name) if of_class else None
         if member is not None:  # the class has got it meanwhile

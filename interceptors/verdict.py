@@ -18,6 +18,7 @@ __all__ = [
     "is_handed_on",
     "is_method",
     "is_object",
+    "is_of_class",
     "runs_chain",
 ]
 
@@ -76,6 +77,12 @@ def is_method(raw: Any) -> bool:
     if isinstance(raw, type | property | cached_property):
         return False
     return hasattr(raw, "__get__") or inspect.iscoroutinefunction(raw)
+
+
+def is_of_class(holder: Any, name: str) -> bool:
+    """Does an object have a method of its class under the name, and nothing of its own?"""
+    raw = inspect.getattr_static(class_of(holder), name, None)
+    return is_method(raw) and inspect.getattr_static(holder, name, None) is raw
 
 
 def check_accessors(owner: type, name: str, raw: Any) -> None:

@@ -11,6 +11,7 @@ import re
 import weakref
 from collections.abc import AsyncIterator, Hashable, Iterator
 from dataclasses import dataclass
+from types import MethodType
 from typing import Any, Generic, TypeVar
 
 import pytest
@@ -672,3 +673,20 @@ def test_a_proxy_equals_what_its_object_equals() -> None:
     assert proxy != Service()
     assert service in {proxy}
     assert proxy in {service: 1}
+
+
+async def test_a_function_of_the_object_s_own_passes_through_whatever_it_is() -> None:
+    async def own(self: Any) -> Any:
+        return self
+
+    def plain(self: Any) -> Any:
+        return self
+
+    service = Service()
+    proxy: Any = proxied(service)
+    for function in (own, plain):
+        service.own = MethodType(function, service)  # type: ignore[attr-defined]
+        for _ in range(2):
+            result = proxy.own()
+            assert (await result if inspect.isawaitable(result) else result) is proxy
+    assert EVENTS == []

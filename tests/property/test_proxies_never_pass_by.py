@@ -1,0 +1,230 @@
+"""However a decorated attribute is spelt, and however it is reached through a proxy: its layer runs, or it is refused."""
+
+import asyncio
+import functools
+import inspect
+import operator
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from types import MethodType, SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from interceptors import InterceptorRegistry, InvalidTargetError, intercept
+
+
+async def deny(ctx: Any, next: Any) -> Any:
+    raise PermissionError
+
+
+Decorate = Callable[[Any], Any]
+
+
+def _wrapped(function: Any) -> Any:
+    @functools.wraps(function)
+    def call(*args: Any) -> Any:
+        return function(*args)
+
+    return call
+
+
+def in_class(make: Callable[[Decorate], Any]) -> Callable[[Decorate], Any]:
+    """An object whose class has what is made under the name `work`."""
+    return lambda decorate: type("Service", (), {"work": make(decorate)})()
+
+
+def function() -> Any:
+    async def work(*args: Any) -> str:
+        return "passed by"
+
+    return work
+
+
+def generator() -> Any:
+    async def work(self: Any) -> Any:
+        yield "passed by"
+
+    return work
+
+
+def plain() -> Any:
+    def work(self: Any) -> str:
+        return "passed by"
+
+    return work
+
+
+def overridden(decorate: Decorate) -> Any:
+    base = type("Base", (), {"work": decorate(function())})
+    return type("Service", (base,), {"work": function()})()
+
+
+def of_the_object(decorate: Decorate) -> Any:
+    service = SimpleNamespace()
+    service.work = decorate(function())
+    return service
+
+
+def bound_to_the_object(decorate: Decorate) -> Any:
+    service = SimpleNamespace()
+    service.work = MethodType(decorate(function()), service)
+    return service
+
+
+def partial_of_the_object(decorate: Decorate) -> Any:
+    service = SimpleNamespace()
+    service.work = functools.partial(decorate(function()), 1)
+    return service
+
+
+def made_up(decorate: Decorate) -> Any:
+    inner = in_class(lambda decorate: decorate(function()))(decorate)
+
+    class Facade:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(inner, name)
+
+    return Facade()
+
+
+def given_by_a_property(decorate: Decorate) -> Any:
+    inner = in_class(lambda decorate: decorate(function()))(decorate)
+    return type("Service", (), {"work": property(lambda self: inner.work)})()
+
+
+def in_a_slot(decorate: Decorate) -> Any:
+    service = type("Service", (), {"__slots__": ("work",)})()
+    service.work = decorate(function())
+    return service
+
+
+def called(decorate: Decorate) -> Any:
+    handler = type("Handler", (), {"__call__": decorate(function())})()
+    return type("Service", (), {"work": handler})()
+
+
+KINDS: dict[str, Callable[[Decorate], Any]] = {
+    "method": in_class(lambda decorate: decorate(function())),
+    "plain method": in_class(lambda decorate: decorate(plain())),
+    "generator": in_class(lambda decorate: decorate(generator())),
+    "static": in_class(lambda decorate: staticmethod(decorate(function()))),
+    "static, decorated": in_class(lambda decorate: decorate(staticmethod(function()))),
+    "of the class": in_class(lambda decorate: classmethod(decorate(function()))),
+    "partial method": in_class(lambda decorate: functools.partialmethod(decorate(function()), 1)),
+    "wrapped": in_class(lambda decorate: _wrapped(decorate(function()))),
+    "wrapped, decorated": in_class(lambda decorate: decorate(_wrapped(function()))),
+    "dispatched": in_class(lambda decorate: functools.singledispatchmethod(decorate(function()))),
+    "property": in_class(lambda decorate: property(decorate(plain()))),
+    "cached property": in_class(lambda decorate: functools.cached_property(decorate(plain()))),
+    "overridden": overridden,
+    "an object's own": of_the_object,
+    "an object's own, bound": bound_to_the_object,
+    "a partial": partial_of_the_object,
+    "made up": made_up,
+    "given by a property": given_by_a_property,
+    "in a slot": in_a_slot,
+    "an object that is called": called,
+}
+
+
+async def finished(result: Any) -> Any:
+    if inspect.isasyncgen(result):
+        return [item async for item in result]
+    return await result if inspect.isawaitable(result) else result
+
+
+async def in_a_task(proxy: Any) -> Any:
+    return await asyncio.create_task(finished(proxy.work("x")))
+
+
+async def taken_first(proxy: Any) -> Any:
+    method = proxy.work
+    return await finished(method("x"))
+
+
+async def twice(proxy: Any) -> Any:
+    try:
+        await finished(proxy.work("x"))
+    except (PermissionError, InvalidTargetError):
+        return await finished(proxy.work("x"))
+    return "passed by"
+
+
+WAYS: dict[str, Callable[[Any], Any]] = {
+    "called": lambda proxy: finished(proxy.work("x")),
+    "by a partial": lambda proxy: finished(functools.partial(proxy.work)("x")),
+    "by operator": lambda proxy: finished(operator.methodcaller("work", "x")(proxy)),
+    "in a task": in_a_task,
+    "taken first": taken_first,
+    "twice": twice,
+}
+
+
+def later(function: Any) -> Any:
+    """Stands for a decorator that is called when there is a proxy already."""
+    return function
+
+
+@settings(max_examples=150)
+@given(kind=st.sampled_from(sorted(KINDS)), way=st.sampled_from(sorted(WAYS)), as_one=st.booleans())
+def test_a_layer_runs_or_the_access_is_refused(kind: str, way: str, *, as_one: bool) -> None:
+    registry = InterceptorRegistry()
+
+    async def reach() -> Any:
+        service = KINDS[kind](intercept(deny))
+        if as_one:  # another object of the class has been used before
+            with pytest.raises((PermissionError, InvalidTargetError, TypeError)):
+                await finished(registry.intercepted(service).work("x"))
+        return await WAYS[way](registry.intercepted(service))
+
+    with pytest.raises((PermissionError, InvalidTargetError)):
+        asyncio.run(reach())
+
+
+LATER = ("method", "static", "of the class", "an object's own", "an object's own, bound", "made up", "given by a property", "in a slot")  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", LATER)
+async def test_also_when_it_is_decorated_after_it_was_reached(kind: str) -> None:
+    made: list[Any] = []
+    service = KINDS[kind](lambda function: made.append(function) or function)
+    proxy = InterceptorRegistry().intercepted(service)
+    assert await finished(proxy.work("x")) == "passed by"
+    intercept(deny)(made[0])
+    with pytest.raises((PermissionError, InvalidTargetError)):
+        await finished(proxy.work("x"))
+
+
+def test_a_registry_that_changes_in_another_thread_leaves_no_old_chain() -> None:
+    for _ in range(200):
+        registry, service = InterceptorRegistry(), KINDS["method"](later)
+        proxy, start = registry.intercepted(service), threading.Barrier(2)
+
+        def change(registry: InterceptorRegistry = registry, start: threading.Barrier = start) -> None:
+            start.wait()
+            registry.add_global(deny)
+
+        thread = threading.Thread(target=change)
+        thread.start()
+        start.wait()
+        with suppress(PermissionError):
+            while True:
+                finish(proxy.work("x"))
+        thread.join()
+        with pytest.raises(PermissionError):
+            finish(proxy.work("x"))
+        with pytest.raises(PermissionError):
+            finish(registry.invoke(service, "work", "x"))
+
+
+def finish(coroutine: Any) -> Any:
+    """Runs one that waits for nothing, which is cheaper than an event loop for each."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    raise AssertionError
