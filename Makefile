@@ -64,7 +64,7 @@ wheel: .venv/ready
 # The oldest FastAPI that we claim to support.
 .venv-lowest/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-lowest
-	.venv-lowest/bin/pip install --quiet --disable-pip-version-check -e '.[dev]' 'fastapi==0.165.0'
+	.venv-lowest/bin/pip install --quiet --disable-pip-version-check -e '.[dev]' 'fastapi==0.142.1'
 	@touch $@
 
 lowest: .venv-lowest/ready

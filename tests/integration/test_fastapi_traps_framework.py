@@ -499,7 +499,14 @@ async def test_4b_what_a_middleware_finds_in_the_scope():
 # -- routes ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not hasattr(routing, "iter_route_contexts"), reason="this FastAPI has no public iterator")
+def shows_included_sockets() -> bool:
+    """The first FastAPIs with the iterator give it nothing of a WebSocket on an included router, with us or without."""
+    app, router = FastAPI(openapi_url=None), APIRouter()
+    router.add_api_websocket_route("/ws", shows_included_sockets)
+    app.include_router(router)
+    return [route.path for route in routing.iter_route_contexts(app.routes)] == ["/ws"]
+
+
 async def test_4b_intercepted_routes_are_found_by_the_public_iterator():
     """4b, routes: `iter_route_contexts` shows every intercepted route with its name, its full path and its methods."""
 
@@ -519,7 +526,10 @@ async def test_4b_intercepted_routes_are_found_by_the_public_iterator():
     app.include_router(create_router(C, registry), prefix="/v1")
     found = [(route.path, route.methods, route.name) for route in routing.iter_route_contexts(app.routes)]
     own = [("/c/x", {"GET"}, "x"), ("/c/y", {"POST"}, "why"), ("/c/ws", None, "ws")]
-    assert found == own + [(f"/v1{path}", methods, name) for path, methods, name in own]
+    included = [(f"/v1{path}", methods, name) for path, methods, name in own]
+    if not shows_included_sockets():
+        included[2] = ("", set(), "")
+    assert found == own + included
     assert app.url_path_for("why") == "/c/y"
 
 
