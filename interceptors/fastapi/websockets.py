@@ -20,7 +20,8 @@ def socket_door(
 ) -> Callable[..., Any]:
     """The door of a handler of WebSockets, which FastAPI gives the WebSocket under this name.
 
-    `closes`: an HTTPException closes the socket also where nothing stands around the handler; plain FastAPI answers.
+    `closes`: an HTTPException closes the socket, and so does an end without `accept`, also where nothing stands around
+    the handler. Plain FastAPI does neither, and a registry without interceptors changes nothing.
     """
 
     async def door(*args: Any, **values: Any) -> Any:
@@ -33,14 +34,15 @@ def socket_door(
         try:
             await run(ctx)
         except Exception as error:
-            if entry.is_bare and not closes:
+            if not closes and entry.is_bare:
                 raise
             answer = error if isinstance(error, HTTPException) else answer_of(error, websocket.scope)
             if answer is None:
                 raise
             # FastAPI would answer with a response, which a WebSocket cannot send.
             raise WebSocketException(_POLICY_VIOLATION, _reason(answer.detail)) from error
-        if websocket.application_state is WebSocketState.CONNECTING:  # a client must not wait for ever
+        is_left_waiting = websocket.application_state is WebSocketState.CONNECTING
+        if is_left_waiting and (closes or not entry.is_bare):
             await websocket.close(_POLICY_VIOLATION)
         return None
 
