@@ -14,17 +14,21 @@ import anyio
 from anyio.abc import TaskGroup
 from fastapi import APIRouter, FastAPI, WebSocket
 from fastapi.sse import EventSourceResponse
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from interceptors.errors import IncompatibleLibraryError
 from interceptors.fastapi.facades import http_facade, socket_facade
 from interceptors.fastapi.installation import Installation
 from interceptors.fastapi.routes import intercepted_route
+from interceptors.fastapi.undocumented import handlers_in
 from interceptors.registry import InterceptorRegistry
 from interceptors.target import Target
 
 __all__ = ["probe"]
 
+_PLACES = ("", "/nested/inner", "/made")
+_METHODS = ("/method/coroutine", "/method/generator", "/method/socket")
 _PATHS = ("/coroutine", "/def", "/generator", "/events", "/socket")
 
 
@@ -66,33 +70,36 @@ def _incompatible(what: str) -> IncompatibleLibraryError:
 
 
 async def _ask_all() -> None:
-    ran: list[tuple[str, bool]] = []
+    ran: list[tuple[str, bool, bool]] = []
     loop = threading.get_ident()
 
     async def layer(ctx: Any, next: Callable[[], Any]) -> Any:
-        ran.append((str(ctx.source), threading.get_ident() == loop))
+        ran.append((str(ctx.source), threading.get_ident() == loop, HTTPException in handlers_in(ctx.request.scope)))
         return await next()
+
+    async def ask(*paths: str) -> None:
+        for path in paths:
+            ran.clear()
+            is_socket = path.endswith("/socket")
+            answer = await _ask(serve, "websocket" if is_socket else "http", path)
+            title = f"route {'WEBSOCKET' if is_socket else 'GET'} {path}"
+            if ran != [(title, True, True)] or "well" not in answer:
+                raise _incompatible(f"{title}: ran {ran}, said {answer!r}")
 
     registry = InterceptorRegistry()
     registry.add_global(layer)
-    app, prefixes = _application(registry)
+    inner = APIRouter()
+    app = _application(registry, inner)
     serve = FastAPI.build_middleware_stack(app)  # without the `__call__`, which others have perhaps instrumented
-    for prefix, paths in prefixes.items():
-        for path in paths:
-            ran.clear()
-            kind = "websocket" if path == "/socket" else "http"
-            answer = await _ask(serve, kind, prefix + path)
-            verb = "WEBSOCKET" if kind == "websocket" else "GET"
-            if ran != [(f"route {verb} {prefix}{path}", True)] or "well" not in answer:
-                raise _incompatible(
-                    f"{path[1:]} route below {prefix or 'the application'!r}: ran {ran}, said {answer!r}"
-                )
+    await ask(*(place + path for place in _PLACES for path in _PATHS), *_METHODS)
+    inner.add_api_route("/later", _well)
+    await ask("/nested/inner/later")
 
 
-def _application(registry: InterceptorRegistry) -> tuple[FastAPI, dict[str, tuple[str, ...]]]:
-    """An application with functions of all kinds in all places; the prefixes of the places, and what is there."""
+def _application(registry: InterceptorRegistry, inner: APIRouter) -> FastAPI:
+    """An application with functions of all kinds in all places."""
     app = FastAPI(openapi_url=None)
-    inner, outer = APIRouter(), APIRouter(prefix="/nested")
+    outer = APIRouter(prefix="/nested")
     made = APIRouter(prefix="/made", route_class=intercepted_route(registry))
     for router in (app, inner, made):
         _declare(router)
@@ -108,20 +115,17 @@ def _application(registry: InterceptorRegistry) -> tuple[FastAPI, dict[str, tupl
     installation = Installation(app, registry, probe)
     installation.adopt()
     installation.is_checked = True  # a start of its own would ask for a probe
-    return app, {
-        "": _PATHS,
-        "/nested/inner": _PATHS,
-        "/made": _PATHS,
-        "/method": ("/coroutine", "/generator", "/socket"),
-    }
+    return app
+
+
+async def _well() -> str:
+    return "well"
 
 
 def _declare(router: FastAPI | APIRouter) -> None:
     loop = threading.get_ident()
 
-    @router.get("/coroutine")
-    async def coroutine() -> str:
-        return "well"
+    router.get("/coroutine")(_well)
 
     @router.get("/def")
     def function() -> str:

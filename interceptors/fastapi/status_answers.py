@@ -7,6 +7,7 @@ from fastapi import HTTPException
 from fastapi.encoders import jsonable_encoder
 
 from interceptors.carried_status import take_status
+from interceptors.fastapi.undocumented import handlers_in
 
 __all__ = ["answer_of", "raise_status"]
 
@@ -21,7 +22,7 @@ def raise_status(error: Exception, scope: Any) -> None:
 def answer_of(error: Exception, scope: Any) -> HTTPException | None:
     """The HTTPException that an error stands for; none if the application has a handler for the error itself."""
     found = take_status(error)
-    handlers, _ = scope.get("starlette.exception_handlers", ({}, {}))
+    handlers = handlers_in(scope)
     bases = type(error).__mro__
     if found is None or any(base in handlers for base in bases[: bases.index(Exception)]):
         return None

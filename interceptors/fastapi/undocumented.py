@@ -7,12 +7,12 @@ by `interceptors.fastapi.probe`.
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from copy import copy
 from typing import Any
 
-from fastapi import APIRouter, params, routing
+from fastapi import APIRouter, FastAPI, params, routing
 from fastapi.dependencies import models
 from fastapi.routing import APIRoute
 from fastapi.sse import EventSourceResponse
@@ -26,6 +26,7 @@ __all__ = [
     "dependencies_of",
     "describe_as",
     "exit_stack",
+    "handlers_in",
     "inclusion_of",
     "is_async_generator",
     "is_coroutine",
@@ -49,6 +50,10 @@ _confirm, _needed = _library.confirm, _library.needed
 
 Picture = Any
 """An APIRoute, an APIWebSocketRoute, or FastAPI's picture of one; the class of that is not documented."""
+
+
+# Without this a handler would be made for the route as it stands on its router, and not for its inclusion.
+_in_use: ContextVar[Any] = _needed(routing, "_effective_route_context_var", "make the handler of an included route")
 
 
 async def _endpoint() -> None: ...
@@ -75,7 +80,6 @@ except (AttributeError, TypeError, ValueError) as error:
 # -- included routers --------------------------------------------------------------------------------------------------
 
 # Without these nothing below an included router is found: every chain there would be lost without a word.
-_confirm(not isinstance(_included, APIRoute), "APIRouter.include_router", _REACH)
 _needed(_included, "original_router", _REACH)
 _needed(_needed(_included, "include_context", _REACH), "dependencies", "find decorated dependencies of an inclusion")
 # An object that takes no attributes could not tell us of the pictures that FastAPI makes anew when a route is added.
@@ -132,7 +136,6 @@ for _each in (_route, _picture, _needed(_socket, "starlette_route", "intercept W
     _needed(_each, "dependant", "run a chain around a function")
     _needed(_each, "app", "serve a route")
     _needed(_each, "endpoint", "find what is decorated")
-_needed(_picture, "starlette_route", "tell WebSockets from other routes")
 _needed(_picture, "original_route", "make the handler of a route")
 _Dependant: Any = _needed(models, "Dependant", "make the response of a stream")
 _needed(_route.dependant, "call", "run a chain around a function")
@@ -152,8 +155,6 @@ for _name in ("is_json_stream", "response_class", "stream_item_field", "body_fie
     _needed(_picture, _name, "make the response of a stream")
     _needed(_route, _name, "make the response of a stream")
 _needed(_route.dependant, "body_params", "leave the body of a request to resources")
-# Without this a handler would be made for the route as it stands on its router, and not for its inclusion.
-_in_use: ContextVar[Any] = _needed(routing, "_effective_route_context_var", "make the handler of an included route")
 
 
 def original_of(picture: Picture) -> Any:
@@ -235,6 +236,37 @@ def describe_as(function: object, handler: object) -> None:
     _contexts[id(function)] = dict(_context_of(handler))
 
 
+# -- applications ------------------------------------------------------------------------------------------------------
+
+_app = FastAPI(openapi_url=None)
+# Without these nothing is checked when an application starts, and no route that is added later.
+for _name in ("lifespan_context", "middleware_stack"):
+    _needed(_app.router, _name, "check an application")
+
+
+def _goes_through_stack(router: Any) -> bool:
+    """Does a router call its stack?"""
+    calls: list[Any] = []
+
+    async def stack(*call: Any) -> None:
+        calls.append(call)
+
+    router.middleware_stack = stack
+    with suppress(StopIteration):
+        router({"type": "http"}, None, None).send(None)
+    return bool(calls)
+
+
+_confirm(_goes_through_stack(APIRouter()), "Router.middleware_stack", "check an application")
+# Without it functions that are declared on an application after `install` have parameters of ours for the client's.
+_needed(_app.router, "route_class", "intercept the functions of an application")
+# Without these what is decorated there, and never reached, would be passed over.
+for _name in ("exception_handlers", "user_middleware"):
+    _needed(_app, _name, "find what is decorated and called without a chain")
+for _name in ("dependencies", "on_startup", "on_shutdown", "default"):
+    _needed(_app.router, _name, "find what is decorated and called without a chain")
+
+
 # -- scopes ------------------------------------------------------------------------------------------------------------
 
 
@@ -245,6 +277,16 @@ def inclusion_of(scope: Scope) -> Any:
     """
     found: Mapping[str, Any] = scope.get("fastapi", {})
     return found.get("effective_route_context")
+
+
+def handlers_in(scope: Scope) -> Mapping[Any, Any]:
+    """The application's handlers of exceptions by their class; none where a router is served by itself.
+
+    Without it an error that carries a status would get past the application's own handler; the probe sees that they
+    are there.
+    """
+    handlers: Mapping[Any, Any] = scope.get("starlette.exception_handlers", ({}, {}))[0]
+    return handlers
 
 
 def exit_stack(scope: Scope) -> AsyncExitStack:
