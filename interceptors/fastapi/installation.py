@@ -1,7 +1,7 @@
 """A registry on an application: it reaches the routes there are, hears of those that come later, and checks them all."""
 
 import warnings
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from operator import is_
 from typing import Any, NamedTuple, final
 
@@ -67,19 +67,28 @@ class Installation:
         for route in routes:
             if isinstance(route, APIRoute | APIWebSocketRoute):
                 adopt(self.registry, route)
-            elif is_included(route) and self.routers and getattr(route, _WATCHED, None) is not self:
-                setattr(route, _WATCHED, self)
-                watch(route, self._look)
+            elif is_included(route):
+                self._watch(route, self._look)
+
+    def _watch(self, included: Any, look: Callable[[list[Any]], None]) -> None:
+        if getattr(included, _WATCHED, None) is not self:
+            setattr(included, _WATCHED, self)
+            watch(included, look)
 
     def _look(self, candidates: list[Any]) -> None:
         """FastAPI has made pictures of a router's routes: at first, and whenever a route was added."""
         for candidate in candidates:
             if is_included(candidate):
-                self._adopt([candidate])
-            elif hasattr(picture := shown(candidate), "dependant"):
+                self._watch(candidate, self._look)
+            elif self.routers and hasattr(picture := shown(candidate), "dependant"):
                 adopt(self.registry, picture)
-        if self.is_checked:
-            self._refuse_wrong(candidate for candidate in candidates if not is_included(candidate))
+        self._refuse_wrong(candidates, self.registry)
+
+    def _look_below(self, candidates: list[Any]) -> None:
+        """The same in an application that is mounted, and has no registry."""
+        for candidate in filter(is_included, candidates):
+            self._watch(candidate, self._look_below)
+        self._refuse_wrong(candidates, None)
 
     # -- checking ------------------------------------------------------------------------------------------------------
 
@@ -122,7 +131,7 @@ class Installation:
         before = set(map(id, self._known))
         new = [route for route in self.app.router.routes if id(route) not in before]
         self._adopt(new)
-        self._refuse_wrong([*new, *(mount.picture for mount in self._mounts if _have_changed([mount]))])
+        self._refuse_wrong([*new, *(mount.picture for mount in self._mounts if _have_changed([mount]))], self.registry)
         self._note_routes()
 
     def _note_routes(self) -> None:
@@ -132,10 +141,14 @@ class Installation:
             for found in found_routes(self.app.routes)
             for _, app in mounted_applications(found)
         ]
+        for mount in self._mounts:
+            for included in filter(is_included, mount.routes):
+                self._watch(included, self._look_below)
 
-    def _refuse_wrong(self, routes: Iterable[Any]) -> None:
-        for found in found_routes(list(routes)):
-            for problem in problems_of_route(found, self.registry):
+    def _refuse_wrong(self, routes: Sequence[Any], registry: InterceptorRegistry | None) -> None:
+        """Those that have come since the check; what was wrong then has stopped the start."""
+        for found in found_routes(routes) if self.is_checked else ():
+            for problem in problems_of_route(found, registry):
                 if isinstance(problem, UnreachedInterceptorError | AlreadyInstalledError):
                     _refuse(found.picture, problem)
                     break

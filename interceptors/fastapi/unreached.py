@@ -99,6 +99,8 @@ def _functions(app: Any, router: Any) -> Iterator[tuple[str, Any]]:
     for middleware in getattr(app, "user_middleware", ()):
         cls, args, kwargs = middleware
         yield from (("middleware", each) for each in (cls, *args, *kwargs.values()) if callable(each))
+        if isinstance(cls, type):
+            yield from ((f"a method of middleware ({name})", method) for name, method in _methods(cls))
     overrides: dict[Any, Any] = getattr(app, "dependency_overrides", {})
     yield from (("a dependency that stands for another", each) for each in overrides.values())
     for name in ("on_startup", "on_shutdown"):
