@@ -110,8 +110,10 @@ def applications_behind(found: FoundRoute) -> list[Any] | None:
         seen.add(id(each))
         if isinstance(each, StaticFiles):
             return behind
-        if isinstance(getattr(each, "routes", None), list):
-            behind.append(each)
+        routes: Any = getattr(each, "routes", None)
+        if isinstance(routes, list):
+            if all(known.routes is not routes for known in behind):  # an application and its router have the same
+                behind.append(each)
         elif isinstance(each, partial):
             left += [each.func, *each.args, *each.keywords.values()]
         elif isinstance(each, MethodType):
