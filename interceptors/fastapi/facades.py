@@ -7,7 +7,7 @@ the chain by itself wherever it is called. On a route of ours each picture of it
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from inspect import Parameter
 from types import FunctionType
 from typing import Annotated, Any, final, get_args, get_origin
@@ -155,8 +155,7 @@ def show_as(function: Any, entry: Entry, parameters: Iterable[Parameter]) -> Cal
     handler = _handler(target)
     written = function_behind(target.function)
     update_wrapper(function, handler, updated=() if isinstance(handler, type) else ("__dict__",))
-    if target.origin is not None:  # FastAPI describes an object by its class
-        function.__name__ = getattr(handler, "__name__", type(handler).__name__)
+    function.__name__ = getattr(handler, "__name__", type(handler).__name__)  # so FastAPI names an object or a partial
     function.__qualname__ = getattr(handler, "__qualname__", target.name) if target.owner is None else target.title
     injected = {parameter.parameter.name for parameter in target.signature.injected}
     annotations: dict[str, Any] = getattr(written, "__annotations__", {})
@@ -171,8 +170,10 @@ def show_as(function: Any, entry: Entry, parameters: Iterable[Parameter]) -> Cal
 
 
 def _handler(target: Target) -> Any:
-    """What has the attributes that others put on a handler: an object, a function, the function of a method."""
-    return function_behind(target.function) if target.origin is None else target.origin
+    """What has the attributes that others put on a handler: an object, a partial, a function, that of a method."""
+    if target.origin is not None:
+        return target.origin
+    return target.function if isinstance(target.function, partial) else function_behind(target.function)
 
 
 def _innermost(function: Any, written: Any) -> Any:
