@@ -7,7 +7,7 @@ the chain by itself wherever it is called. On a route of ours each picture of it
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import partial, update_wrapper
+from functools import update_wrapper
 from inspect import Parameter
 from types import FunctionType
 from typing import Annotated, Any, final, get_args, get_origin
@@ -32,7 +32,7 @@ from interceptors.fastapi.sources import ROUTE, RouteContext, WebSocketContext
 from interceptors.fastapi.streams import StreamContext, items_of, opening
 from interceptors.fastapi.undocumented import is_async_generator, is_coroutine, is_generator
 from interceptors.fastapi.websockets import socket_door
-from interceptors.kinds import is_async
+from interceptors.kinds import is_async, is_partial
 from interceptors.registry import InterceptorRegistry
 from interceptors.signatures import InjectedParameter, SpecialType
 from interceptors.target import Target
@@ -173,7 +173,8 @@ def _handler(target: Target) -> Any:
     """What has the attributes that others put on a handler: an object, a partial, a function, that of a method."""
     if target.origin is not None:
         return target.origin
-    return target.function if isinstance(target.function, partial) else function_behind(target.function)
+    function: Any = target.function
+    return function if is_partial(function) else function_behind(function)
 
 
 def _innermost(function: Any, written: Any) -> Any:

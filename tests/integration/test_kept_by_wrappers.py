@@ -279,7 +279,11 @@ class Reader:
         return [q]
 
 
-@pytest.mark.parametrize("handler", [read, read_in_thread, read_items, Reader(), partial(read_in_thread)], ids=repr)
+@pytest.mark.parametrize(
+    "handler",
+    [read, read_in_thread, read_items, Reader(), partial(read_in_thread)],
+    ids=["async", "in a thread", "stream", "object", "partial"],
+)
 async def test_the_door_has_what_the_handler_has(handler: Any) -> None:
     """It is what stands on the dependant, where libraries look; and it never unwraps to a `def`, as FastAPI awaits it."""
     app, registry = FastAPI(), InterceptorRegistry()
