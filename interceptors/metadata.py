@@ -99,7 +99,7 @@ changes = _Changes()
 
 def metadata_of(target: object) -> Metadata:
     """What was recorded on this very class or function; nothing is inherited."""
-    found = getattr(function_behind(target), "__dict__", {}).get(_ATTRIBUTE, _EMPTY)
+    found = _own(function_behind(target)).get(_ATTRIBUTE, _EMPTY)
     return found if isinstance(found, Metadata) else _EMPTY
 
 
@@ -230,10 +230,10 @@ def _add(found: _Found, level: str, records: Iterable[tuple[Any, Metadata]]) -> 
 
 
 def _own(thing: object) -> Mapping[str, Any]:
-    """The attributes that an object has itself, not by its class or a `__getattr__`."""
+    """The attributes of an object, not of its class; one that stands for another gives those of that one."""
     try:
-        found: Any = object.__getattribute__(thing, "__dict__")
-    except AttributeError:
+        found: Any = getattr(thing, "__dict__", None)
+    except Exception:  # noqa: BLE001 (some raise errors of their own for whatever they are asked)
         return {}
     return found if hasattr(found, "get") else {}
 

@@ -1,11 +1,13 @@
 """What the decorators recorded, read along the MRO: lists accumulate, the base's first; nothing is shared by accident."""
 
+import functools
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 
 from interceptors import InterceptorRegistry, intercept
+from interceptors.metadata import functions_in, metadata_of, records_behind
 from tests.unit.helpers import names, recording
 
 EVENTS: list[str] = []
@@ -219,3 +221,46 @@ async def test_a_mock_can_be_a_target() -> None:
     assert names(registry, mock) == ["A"]
     assert await registry.invoke(mock, "work", 1) == 5
     mock.work.assert_awaited_once_with(1)
+
+
+class Wrapping:
+    """As a library's decorator: an object that has what `functools.update_wrapper` copies."""
+
+    def __init__(self, function: Any) -> None:
+        functools.update_wrapper(self, function)
+
+
+class Forwarding:
+    """Stands for another object, in whatever it is asked for; it has no `__dict__` of its own."""
+
+    __slots__ = ("_inner",)
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class Unwilling:
+    """As pydantic's stand-ins for what is not there yet."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        raise ValueError(name)
+
+
+def test_what_an_object_forwards_to_is_looked_at() -> None:
+    async def layer(ctx: Any, next: Any) -> Any: ...
+
+    @intercept(layer)
+    async def function() -> None: ...
+
+    found = [record for _, _, record in records_behind(Forwarding(Wrapping(function)))]
+    assert [record.intercepts for record in found] == [((layer,),)]
+
+
+def test_an_object_that_raises_whatever_it_is_asked_for_has_nothing_recorded() -> None:
+    assert list(records_behind(Unwilling())) == list(functions_in(Unwilling())) == []
+    assert metadata_of(Unwilling()).intercepts == ()
