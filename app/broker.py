@@ -19,8 +19,7 @@ def create_broker(settings: Settings) -> "AsyncBroker | None":
     """Make it, if there is to be one; nothing connects yet."""
     if settings.broker_url is None:
         return None
-    # A shop without workers starts without these.
-    from taskiq_aio_pika import AioPikaBroker, Exchange, Queue  # noqa: PLC0415
+    from taskiq_aio_pika import AioPikaBroker, Exchange, Queue  # noqa: PLC0415 (a shop without workers starts without it)
 
     return AioPikaBroker(
         settings.broker_url,

@@ -35,7 +35,7 @@ class Unknown:
         return Union[self, other]  # noqa: UP007 (the | that it would be is this method)
 
     def __ror__(self, other: Any) -> Any:
-        return Union[other, self]  # noqa: UP007
+        return Union[other, self]  # noqa: UP007 (as above)
 
     def __call__(self) -> None:
         """Typing takes only what can be called for a type."""

@@ -33,7 +33,7 @@ def names_of_function(function: Any, owner: type | None) -> TypeNames:
     innermost = inspect.unwrap(function_behind(function))
     outside = module_names(getattr(owner, "__module__", None))
     names = _with_parameters(getattr(innermost, "__globals__", outside), innermost)
-    if owner is None:
+    if owner is None or not _is_generic(owner):
         return TypeNames(names, {})
     written_in = _written_in(owner, innermost)
     return TypeNames(_with_parameters(names, written_in), _variables(owner).get(written_in, {}))
@@ -41,6 +41,8 @@ def names_of_function(function: Any, owner: type | None) -> TypeNames:
 
 def names_of_fields(owner: type, constructor: Any) -> Mapping[str, TypeNames]:
     """What annotations mean of the parameters that a dataclass, or another generated constructor, has from its fields."""
+    if not _is_generic(owner):
+        return {}
     written_in = _written_in(owner, constructor)
     if not any(hasattr(written_in, fields) for fields in ("__dataclass_fields__", "__attrs_attrs__")):
         return {}
@@ -50,6 +52,11 @@ def names_of_fields(owner: type, constructor: Any) -> Mapping[str, TypeNames]:
         for base in reversed(written_in.__mro__)
         for name in inspect.get_annotations(base)
     }
+
+
+def _is_generic(owner: type) -> bool:
+    """Has it or a base type variables? For all others, which are nearly all, nothing more has to be looked for."""
+    return any(getattr(cls, "__parameters__", ()) for cls in owner.__mro__)
 
 
 def _with_parameters(names: Mapping[str, Any], thing: Any) -> Mapping[str, Any]:

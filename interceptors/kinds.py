@@ -92,7 +92,6 @@ def check_interceptor(candidate: object) -> None:
 
 def _problem(candidate: object) -> str | None:
     """What is wrong with an interceptor that is neither a key nor a provider."""
-    name = name_of(candidate)
     if (generic := get_origin(candidate)) is not None:
         name = name_of(generic)
         return f"is {candidate!r}, which is no class of its own; write `class My{name}({name}[...])` and give that."
@@ -116,7 +115,7 @@ def _problem(candidate: object) -> str | None:
             "is a method of an object that is not there; write `async def f(ctx, next)`, or give the object's method."
         )
     problem = _signature_problem(candidate, 2)
-    return problem and f"{problem}; write `async def {name.rpartition('.')[2]}(ctx, next)`."
+    return problem and f"{problem}; write `async def {name_of(candidate).rpartition('.')[2]}(ctx, next)`."
 
 
 def _is_method(function: object) -> bool:

@@ -14,7 +14,7 @@ from interceptors.context import MISSING, InvocationSource, innermost
 from interceptors.current import Cell, current
 from interceptors.entry import Entry, Registered, run
 from interceptors.errors import InvalidTargetError
-from interceptors.kinds import is_async
+from interceptors.kinds import class_of, is_async
 from interceptors.metadata import changes, mark_as_reached
 from interceptors.methods import Method
 from interceptors.opening import OpenedContext, Opening, await_or_enter
@@ -127,7 +127,8 @@ class Passage:
         entry = self._method.entry(holder, found)
         if entry is self._entry and revision == self._revision:
             return True
-        of_class = is_of_class(holder, self._method.name)
+        name = self._method.name
+        of_class = is_of_class(holder, name, inspect.getattr_static(class_of(holder), name, None))
         if not entry.target.is_shared or runs_chain(entry.target, found, of_class=of_class):
             return False
         self._entry, self._revision = entry, revision

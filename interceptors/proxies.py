@@ -221,7 +221,7 @@ def _looked_at(proxy: Any, name: str, value: Any, function: Any) -> Any:
     if raw is value and not runs_chain(Target.method(owner, name), value):
         return value  # of a class, which is called with an object
     target = Target.at(holder, name, value)
-    of_class = is_of_class(holder, name)
+    of_class = is_of_class(holder, name, raw)
     if runs_chain(target, value, of_class=of_class):
         member = _running_member(registry, owner, name) if of_class else None
         if member is not None:  # the class has got it meanwhile

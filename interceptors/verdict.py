@@ -79,9 +79,8 @@ def is_method(raw: Any) -> bool:
     return hasattr(raw, "__get__") or inspect.iscoroutinefunction(raw)
 
 
-def is_of_class(holder: Any, name: str) -> bool:
-    """Does an object have a method of its class under the name, and nothing of its own?"""
-    raw = inspect.getattr_static(class_of(holder), name, None)
+def is_of_class(holder: Any, name: str, raw: Any) -> bool:
+    """Is it the method `raw` of its class that an object has under the name, and nothing of its own?"""
     return is_method(raw) and inspect.getattr_static(holder, name, None) is raw
 
 

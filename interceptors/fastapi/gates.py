@@ -4,7 +4,7 @@ A door is put on as late as possible, when the application starts or the route i
 around whatever other libraries have put in the handler's place; and again if one of them takes it away.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from types import FunctionType, MethodType
 from typing import Any, TypeAlias, final
@@ -24,7 +24,7 @@ from interceptors.fastapi.undocumented import Picture, is_coroutine, is_stream, 
 from interceptors.metadata import RegisteredAt
 from interceptors.registry import InterceptorRegistry
 
-__all__ = ["Gate", "RouteHandler", "adopt", "foreign_chain", "gate_of", "note_handler", "title_of"]
+__all__ = ["Gate", "RouteHandler", "adopt", "foreign_chain", "gate_of", "note_handler", "title_of", "titled"]
 
 RouteHandler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -46,8 +46,12 @@ def note_handler(route: APIRoute, handler: Any, registration: RegisteredAt) -> N
 
 def title_of(route: Any) -> str:
     """`GET /orders/{order_id}`."""
-    verbs = getattr(route, "methods", None) or ("WEBSOCKET",)
-    return f"{', '.join(sorted(verbs))} {route.path}"
+    return titled(getattr(route, "methods", None) or ("WEBSOCKET",), route.path)
+
+
+def titled(verbs: Iterable[str], path: str) -> str:
+    """The same of a route that is being made."""
+    return f"{', '.join(sorted(verbs))} {path}"
 
 
 def foreign_chain(picture: Picture) -> AlreadyInstalledError:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from interceptors.calling import written
 from interceptors.errors import AlreadyInstalledError
 from interceptors.fastapi.facades import facade_of, http_facade, is_needed
-from interceptors.fastapi.gates import Gate, RouteHandler, gate_of, note_handler
+from interceptors.fastapi.gates import Gate, RouteHandler, gate_of, note_handler, titled
 from interceptors.fastapi.undocumented import picture_in_use
 from interceptors.metadata import RegisteredAt, metadata_of
 from interceptors.registry import InterceptorRegistry
@@ -61,7 +61,7 @@ def intercepted_route(registry: InterceptorRegistry, base: type[APIRoute] = APIR
     bases = (InterceptedRoute,) if issubclass(InterceptedRoute, base) else (base, InterceptedRoute)
 
     def init(self: Any, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        title = f"{', '.join(sorted(options.get('methods') or ('GET',)))} {path}"
+        title = titled(options.get("methods") or ("GET",), path)
         registration = RegisteredAt(self, title, metadata_of(endpoint))
         handler = shown_to_fastapi(registry, endpoint, registration)
         note_handler(self, handler, registration)
