@@ -2,6 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# What is compiled is kept: tests are rewritten by pytest, which takes three times as long as collecting them, and many tests
+# start Python anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run run-workers test lint types architecture coverage wheel lowest kill fuzz bench check clean
 
 # Set-up happens once, and again when pyproject.toml changes.

@@ -45,14 +45,20 @@ def check_place(target: Target, others: Callable[[], Iterable[Target]]) -> None:
 
 @dataclass(frozen=True)
 class _Standing:
-    title: str
+    name: str
     recorded: Metadata | None = None
     """What was recorded on the function when it was registered there; None if nobody saw it."""
+    cls: type | None = None
+
+    @property
+    def title(self) -> str:
+        """For the message; finding out where a class is written reads its source file."""
+        return self.name if self.cls is None else f"{self.name} ({location(self.cls)})"
 
 
 def _classes(function: Any, targets: Iterable[Target]) -> dict[Hashable, _Standing]:
     return {
-        (cls, name): _Standing(f"{name_of(cls)}.{name} ({location(cls)})")
+        (cls, name): _Standing(f"{name_of(cls)}.{name}", cls=cls)
         for target in targets
         for cls, name in _names(function, target.owner)
     }
