@@ -15,7 +15,7 @@ from interceptors.current import Cell, current
 from interceptors.entry import Entry, Registered, run
 from interceptors.errors import InvalidTargetError
 from interceptors.kinds import class_of, is_async
-from interceptors.metadata import changes, mark_as_reached
+from interceptors.metadata import changes, mark_as_reached, stands_for_another
 from interceptors.methods import Method
 from interceptors.opening import OpenedContext, Opening, await_or_enter
 from interceptors.target import Target
@@ -170,8 +170,12 @@ class SpecialPassage:
         self._target: Target | None = None
         self._revision = -1
 
-    def is_open(self) -> bool:
+    def is_open(self, holder: Any) -> bool:
         """Raises InvalidTargetError if it is decorated and nothing that is awaited."""
+        if self._name == "__call__" and stands_for_another(holder):
+            called = Target.at(holder, self._name)
+            if not called.named and runs_chain(called, holder):
+                return False
         if self._target is not None and self._revision == changes.count and not self._target.is_stale:
             return True
         revision = changes.count  # read before what it counts
@@ -186,21 +190,21 @@ def special(passage: SpecialPassage, owner: type, name: str, function: Any, run_
     """A special method that passes through, or by `run_chain` if it is decorated by now."""
 
     def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        if not passage.is_open():
-            return run_chain(self, *args, **kwargs)
         target = self._Proxy__target
+        if not passage.is_open(target):
+            return run_chain(self, *args, **kwargs)
         return _handed(self, target, getattr(owner, name)(target, *args, **kwargs))
 
     async def call_later(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        if not passage.is_open():
-            return await run_chain(self, *args, **kwargs)
         target = self._Proxy__target
+        if not passage.is_open(target):
+            return await run_chain(self, *args, **kwargs)
         result = await getattr(owner, name)(target, *args, **kwargs)
         return self if result is target else result
 
     def call_await(self: Any, /) -> Generator[Any, Any, Any]:
-        passage.is_open()
         target = self._Proxy__target
+        passage.is_open(target)
         generator: Generator[Any, Any, Any] = getattr(owner, name)(target)
         result = yield from generator
         return self if result is target else result

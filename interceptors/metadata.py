@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial, partialmethod
 from inspect import isfunction
-from types import MethodType
+from types import MethodType, MethodWrapperType
 from typing import Any, TypeAlias
 
 from interceptors.calling import check_not_bare
@@ -26,6 +26,7 @@ __all__ = [
     "note_call",
     "record",
     "records_behind",
+    "stands_for_another",
 ]
 
 _ATTRIBUTE = "__interceptors__"
@@ -183,8 +184,8 @@ _THROUGH: tuple[type, ...] = (partial, partialmethod, staticmethod, classmethod)
 
 
 def _collect(thing: Any, found: _Found, seen: set[int]) -> None:
-    while isinstance(thing, _THROUGH):
-        thing = getattr(thing, "func", None) or getattr(thing, "__func__", None)
+    while isinstance(thing, _THROUGH) or _is_call(thing):
+        thing = thing.__self__ if _is_call(thing) else getattr(thing, "func", None) or getattr(thing, "__func__", None)
     if isinstance(thing, type):
         _add(found, "class", class_levels(thing))
         return
@@ -211,6 +212,20 @@ def _collect(thing: Any, found: _Found, seen: set[int]) -> None:
         thing = inner
     if merged is not _EMPTY:
         _add(found, "method", [(holder, merged)])
+
+
+def _is_call(thing: Any) -> bool:
+    """Is it the `__call__` of an object? Who calls that calls the object."""
+    if isinstance(thing, MethodType):
+        return not isinstance(thing.__self__, type) and "__call__" in names_in(class_of(thing.__self__), thing.__func__)
+    return (
+        isinstance(thing, MethodWrapperType) and thing.__name__ == "__call__" and not isinstance(thing.__self__, type)
+    )
+
+
+def stands_for_another(thing: Any) -> bool:
+    """Does calling it call something that its class does not tell: a function, or what it was put around?"""
+    return is_function(thing) or isinstance(thing, MethodType | partial) or "__wrapped__" in _own(thing)
 
 
 def names_in(owner: type, function: Any) -> Sequence[str]:

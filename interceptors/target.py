@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, singledispatchmethod
-from types import FunctionType, MappingProxyType, MethodType
+from types import FunctionType, MappingProxyType, MethodType, MethodWrapperType
 from typing import Any, TypeAlias, final
 
 from interceptors.arguments import ArgumentSpec
@@ -20,6 +20,7 @@ from interceptors.metadata import (
     method_levels,
     names_in,
     records_behind,
+    stands_for_another,
 )
 from interceptors.signatures import TargetSignature, read_constructor, read_function
 from interceptors.snapshot import Snapshot
@@ -128,6 +129,8 @@ class Target:
             raise InvalidTargetError(f"{of_class.title} is an instance method; invoke it on an instance.", owner)
         if not callable(found):
             raise _no_method(owner, name)
+        if _is_own_call(holder, name):
+            return cls(name, found, owner, snapshot=snapshot, origin=holder, **options)
         is_bound = isinstance(found, MethodType) and found.__self__ is holder
         function = getattr(found, "__func__", None) if is_bound else found
         return cls(name, function, owner, not is_bound, snapshot=snapshot, **options)
@@ -151,12 +154,14 @@ class Target:
     def fits(self, holder: Any, found: Any) -> bool:
         """Is this what an object, or a class, gives under the name? Then unless `is_stale` all is known that is recorded."""
         raw = self.snapshot.raw if self.named and self.snapshot else None
-        if isinstance(raw, FunctionType) or not (self.named or self.is_fixed):
+        if not (self.named or self.is_fixed) or (isinstance(raw, FunctionType) and not _is_own_call(holder, self.name)):
             return getattr(found, "__func__", None) is self.function and found.__self__ is holder
         if isinstance(raw, classmethod):
             return getattr(found, "__func__", None) is function_behind(raw) and found.__self__ is self.owner
         if isinstance(raw, staticmethod) or not self.named:
-            return found is self.function or (isinstance(found, MethodType) and found == self.function)
+            return found is self.function or (
+                isinstance(found, MethodType | MethodWrapperType) and found == self.function
+            )
         if holder is not self.owner and inspect.getattr_static(holder, self.name, None) is not raw:
             return False
         known = [record for _, _, record in self.levels]  # a descriptor may give a function of which more is recorded
@@ -169,8 +174,13 @@ class Target:
 
     @property
     def is_plain(self) -> bool:
-        """Is it its function alone that says what was recorded? A function in a class without bases."""
-        return self.snapshot is not None and isinstance(self.snapshot.raw, FunctionType) and not self.has_bases
+        """Is it its function alone that says what was recorded? A function in a class without bases, but no `__call__`."""
+        return (
+            self.name != "__call__"
+            and self.snapshot is not None
+            and isinstance(self.snapshot.raw, FunctionType)
+            and not self.has_bases
+        )
 
     @cached_property
     def functions(self) -> tuple[Any, ...]:
@@ -234,6 +244,11 @@ class Target:
 
 
 _DISPATCHED: Any = singledispatchmethod
+
+
+def _is_own_call(holder: Any, name: str) -> bool:
+    """Is it the `__call__` of an object that stands for a function, so that its class does not tell what is called?"""
+    return name == "__call__" and not isinstance(holder, type) and stands_for_another(holder)
 
 
 def _no_method(owner: type, name: str) -> InvalidTargetError:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interceptors import InterceptorRegistry, InvalidTargetError, intercept
+from interceptors import Entry, InterceptorRegistry, InvalidTargetError, intercept
 
 
 async def deny(ctx: Any, next: Any) -> Any:
@@ -197,6 +197,57 @@ async def test_also_when_it_is_decorated_after_it_was_reached(kind: str) -> None
     intercept(deny)(made[0])
     with pytest.raises((PermissionError, InvalidTargetError)):
         await finished(proxy.work("x"))
+
+
+# -- what is called itself ---------------------------------------------------------------------------------------------
+
+
+class Around:
+    """A class used as a decorator."""
+
+    def __init__(self, function: Any) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+
+    async def __call__(self, *args: Any) -> Any:
+        return await finished(self.function(*args))
+
+
+CALLED: dict[str, Callable[[Any], Any]] = {
+    "function": lambda made: made,
+    "def": _wrapped,
+    "bound method": lambda made: MethodType(made, object()),
+    "partial": functools.partial,
+    "partial of a bound method": lambda made: functools.partial(MethodType(made, object())),
+    "class decorator": Around,
+    "class decorator twice": lambda made: Around(Around(made)),
+    "class decorator of a partial": lambda made: Around(functools.partial(made)),
+    "partial of a class decorator": lambda made: functools.partial(Around(made)),
+}
+
+CALLERS: dict[str, Callable[[InterceptorRegistry, Any], Any]] = {
+    "proxy": lambda registry, thing: registry.intercepted(thing)(),
+    "attribute of a proxy": lambda registry, thing: registry.intercepted(thing).__call__(),
+    "invoke": lambda registry, thing: registry.invoke(thing, "__call__"),
+    "door": lambda registry, thing: Entry(registry, thing, "__call__")(),
+    "door without a name": lambda registry, thing: Entry(registry, thing)(),
+    "door of its call": lambda registry, thing: Entry(registry, thing.__call__)(),
+}
+
+
+@pytest.mark.parametrize("kind", CALLED)
+@pytest.mark.parametrize("way", CALLERS)
+async def test_so_it_is_with_what_is_called_itself(way: str, kind: str) -> None:
+    """A function, or an object that stands for one: what is decorated, at first or later, is never called bare."""
+    registry, made, other = InterceptorRegistry(), function(), CALLED[kind](function())
+    thing, call = CALLED[kind](made), CALLERS[way]
+    for each in (thing, other):
+        assert await finished(call(registry, each)) == "passed by"
+    intercept(deny)(made)
+    for _ in range(2):
+        with pytest.raises((PermissionError, InvalidTargetError)):
+            await finished(call(registry, thing))
+        assert await finished(call(registry, other)) == "passed by"
 
 
 def test_a_registry_that_changes_in_another_thread_leaves_no_old_chain() -> None:
