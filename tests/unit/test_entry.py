@@ -238,7 +238,7 @@ async def test_a_call_inside_an_invocation_belongs_to_its_request_unless_it_star
     assert seen == [("first", None), ("first", "t1"), ("other", None)]
 
 
-@pytest.mark.parametrize("started_in", ["invocation", "one inside", "running_as"])
+@pytest.mark.parametrize("started_in", ["invocation", "one inside", "a proxy", "invoke", "running_as"])
 async def test_a_task_belongs_to_the_request_as_long_as_that_runs(started_in: str) -> None:
     """Also where the inner invocation that started it has ended; afterwards it belongs to none."""
     registry = InterceptorRegistry()
@@ -259,9 +259,15 @@ async def test_a_task_belongs_to_the_request_as_long_as_that_runs(started_in: st
     async def start() -> None:
         tasks.append(asyncio.create_task(work()))
 
+    Starter = type("Starter", (), {"start": staticmethod(start)})
+
     async def outside() -> None:
         if started_in == "one inside":
             await Entry(registry, start)()
+        elif started_in == "a proxy":
+            await registry.intercepted(Starter()).start()
+        elif started_in == "invoke":
+            await registry.invoke(Starter(), "start")
         elif started_in == "invocation":
             await start()
         await ask.put(None)
@@ -284,8 +290,9 @@ class Body:
     """Stands for what a request holds."""
 
 
+@pytest.mark.parametrize("by", ["door", "invoke"])
 @pytest.mark.parametrize("keep", ["copy", "task", "timer"])
-async def test_a_context_that_somebody_keeps_keeps_no_request_alive(keep: str) -> None:
+async def test_a_context_that_somebody_keeps_keeps_no_request_alive(keep: str, by: str) -> None:
     """A contextvars copy, a task that waits, a timer: freed by counting references, without the collector."""
     registry, kept = InterceptorRegistry(), []
 
@@ -299,10 +306,13 @@ async def test_a_context_that_somebody_keeps_keeps_no_request_alive(keep: str) -
 
     body = Body()
     alive = weakref.ref(body)
-    entry = Entry(registry, starts)
+    entry, starter = Entry(registry, starts), type("Starter", (), {"starts": staticmethod(starts)})
     gc.disable()
     try:
-        await entry.run(entry.context(request=body))
+        if by == "door":
+            await entry.run(entry.context(request=body))
+        else:
+            await registry.invoke(starter(), "starts", request=body)
         del body
         await asyncio.sleep(0)
         assert alive() is None
