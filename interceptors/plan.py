@@ -3,16 +3,18 @@
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
-from inspect import Parameter
+from inspect import Parameter, ismethod
 from typing import Any, cast, final
 
 from interceptors.arguments import Arguments, ArgumentSpec
 from interceptors.chain import Step, fold
 from interceptors.constructors import check_attributes, check_provider
 from interceptors.context import InvocationContext, InvocationSource
+from interceptors.describing import function_behind
 from interceptors.errors import TargetNotBuiltError
 from interceptors.injection import Getter, Injector, Pending, settle
 from interceptors.kinds import InterceptorFunction, is_async
+from interceptors.signatures import name_of_itself
 from interceptors.target import Finish, Target
 
 __all__ = ["Plan"]
@@ -26,6 +28,7 @@ class Plan:
         "_build",
         "_builds_freely",
         "_injector",
+        "_itself",
         "_target",
         "context_class",
         "is_bare",
@@ -48,6 +51,8 @@ class Plan:
         self.registered = registered
         self.revision = revision
         self._build, self._builds_freely = self._builder()
+        is_wrapped_handler = target.owner is not None and not target.binds
+        self._itself = name_of_itself(function_behind(target.function)) if is_wrapped_handler else None
         layers = tuple(layers)
         self.is_bare = not layers
         self.run: Step = fold(layers, self._attempt(self._call()))
@@ -127,7 +132,7 @@ class Plan:
         if finish is not None or target.signature.injected:
             return call
         if not target.binds:
-            by_name = call_fresh if self._builds_freely else call_by_name
+            by_name = call_fresh if self._builds_freely and self._itself is None else call_by_name
             return call if target.arguments.positional_only else by_name
         return call if target.is_fixed or target.builds else call_method
 
@@ -153,13 +158,16 @@ class Plan:
         """
         target, name, build, keeps = self._target, self._target.name, self._build, self._builds_freely
         if target.is_fixed:
-            return lambda ctx: target.function
+            fixed = _by_name(target.function, self._itself)
+            return lambda ctx: fixed
         if not target.builds:
             return lambda ctx: ctx._method
 
+        itself = self._itself
+
         async def later(ctx: InvocationContext, instance: Pending) -> Any:
             ctx._target = await settle(instance)
-            return getattr(ctx._target, name)
+            return _by_name(getattr(ctx._target, name), itself)
 
         def locate(ctx: InvocationContext) -> Any:
             instance = ctx._target
@@ -168,7 +176,8 @@ class Plan:
                 if type(instance) is Pending:
                     return Pending(partial(later, ctx, instance))
                 ctx._target = instance
-            return getattr(instance, name)
+            method = getattr(instance, name)
+            return method if itself is None else _by_name(method, itself)
 
         return locate
 
@@ -257,6 +266,11 @@ class Plan:
 
 _LOOKED_AT: dict[str, Any] = {"*": None}
 """In the place of a caller's keyword arguments: they are in `ctx.args` now. Truthy, which is what `call_method` asks."""
+
+
+def _by_name(method: Any, itself: str | None) -> Any:
+    """A bound method, so that its object is given by name; see `name_of_itself`."""
+    return method if itself is None or not ismethod(method) else partial(method.__func__, **{itself: method.__self__})
 
 
 async def _unpack_later(spec: ArgumentSpec, values: Mapping[str, Any]) -> Any:

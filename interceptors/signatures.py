@@ -15,6 +15,7 @@ __all__ = [
     "SpecialType",
     "TargetSignature",
     "is_fastapi_marker",
+    "name_of_itself",
     "read_constructor",
     "read_function",
 ]
@@ -104,6 +105,29 @@ def _split(
             injected.append(InjectedParameter(parameter, marker, annotation if exact else None))
     returned, exact = common.evaluate(return_annotation)
     return TargetSignature(parameters, visible, injected, returned if exact else return_annotation, foreign)
+
+
+def name_of_itself(function: Any) -> str | None:
+    """The name by which a handler's method takes its object, where a wrapper of it may look for `request` in what it gets.
+
+    FastAPI gives a handler everything by name, and wrappers made for it count on that: slowapi's `@limit` takes what comes
+    by position, if anything does, for the first of all parameters. So there the object goes by name, too. None where nothing
+    is wrapped or asked for, or where a wrapper does not hand on what it gets under any name.
+    """
+    functions: list[Any] = [function]
+    while hasattr(functions[-1], "__wrapped__"):
+        functions.append(functions[-1].__wrapped__)
+    codes = [each.__code__ for each in functions if inspect.isfunction(each)]
+    if len(codes) != len(functions) or len(codes) == 1:
+        return None
+    innermost = codes[-1]
+    names = innermost.co_varnames[: innermost.co_argcount + innermost.co_kwonlyargcount]
+    hand_on = all(
+        code.co_varnames[:1] == names[:1] if code.co_argcount else code.co_flags & inspect.CO_VARKEYWORDS
+        for code in codes
+    )
+    by_name = hand_on and not any(code.co_posonlyargcount for code in codes)
+    return names[0] if by_name and "request" in names[1:] else None
 
 
 def is_fastapi_marker(candidate: object) -> bool:
