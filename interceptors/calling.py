@@ -168,7 +168,8 @@ def _fits(value: object, annotation: Any) -> bool:
     if origin is Literal:
         return type(value) in {type(each) for each in get_args(annotation)}
     if origin is type:
-        return isinstance(value, type)
+        base = get_args(annotation)[0]
+        return isinstance(value, type) and (base is Any or not isinstance(base, type) or issubclass(value, base))
     return isinstance(value, annotation) if isinstance(annotation, type) and annotation is not Any else True
 
 

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias, final
 
 from interceptors.awaiting import awaiting
 from interceptors.describing import location, name_of
-from interceptors.errors import InvalidInterceptorError
+from interceptors.errors import InvalidInterceptorError, WrongCallError
 from interceptors.kinds import (
     InterceptorFunction,
     InterceptorOrKey,
@@ -63,6 +63,12 @@ class Chain:
     __slots__ = ("_interceptors", "_run")
 
     def __init__(self, interceptors: Iterable[InterceptorOrKey] = ()) -> None:
+        if isinstance(interceptors, str) or not isinstance(interceptors, Iterable):
+            raise WrongCallError(
+                f"Chain takes a list, not {name_of(interceptors)} ({location(interceptors)}): Chain([log, cache]), or "
+                f"compose(log, cache)",
+                interceptors,
+            )
         self._interceptors: tuple[InterceptorOrKey, ...] = tuple(interceptors)
         for interceptor in self._interceptors:
             check_interceptor(interceptor)

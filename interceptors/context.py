@@ -12,7 +12,7 @@ import anyio
 
 from interceptors.arguments import Arguments
 from interceptors.current import Cell, current
-from interceptors.errors import OutsideInvocationError, UserNotResolvedError
+from interceptors.errors import OutsideInvocationError, UserNotResolvedError, WrongCallError
 
 __all__ = [
     "MISSING",
@@ -21,6 +21,7 @@ __all__ = [
     "InvocationSource",
     "RequestState",
     "Running",
+    "check_key",
     "innermost",
     "running",
 ]
@@ -116,6 +117,14 @@ class RequestState:
         if state is None:
             state = scope[_SCOPE_KEY] = RequestState()
         return state
+
+
+def check_key(key: object) -> None:
+    """Raises WrongCallError for what is no key: a value in its place would be bound where nobody looks."""
+    if not isinstance(key, str):
+        raise WrongCallError(
+            f'A key is a text, not {key!r}; the key comes first, then its value: `"tenant", tenant`.', key
+        )
 
 
 def _is_mapping(scope: object) -> bool:
@@ -231,12 +240,14 @@ class InvocationContext:
 
     def bind(self, key: str, value: Any) -> None:
         """Bind a key for this invocation: for `ctx.get`, and for everything that is injected further in."""
+        check_key(key)
         if self._bindings is None:
             self._bindings = {}
         self._bindings[key] = value
 
     def bind_request(self, key: str, value: Any) -> None:
         """Bind a key for every invocation of the same request."""
+        check_key(key)
         self._shared().bindings[key] = value
 
     async def get(self, key: str, default: Any = MISSING) -> Any:
@@ -244,6 +255,7 @@ class InvocationContext:
 
         Raises UnknownKeyError if it is none of these and there is no default.
         """
+        check_key(key)
         value = self.bound(key)
         return await self._plan.get(self, key, default) if value is MISSING else value
 

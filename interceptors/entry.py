@@ -17,7 +17,8 @@ from interceptors.candidates import Explanation
 from interceptors.compiler import Registrations, compile_plan, explain
 from interceptors.context import InvocationContext, InvocationSource, Running, innermost
 from interceptors.current import Cell, current
-from interceptors.errors import InvalidTargetError
+from interceptors.describing import location, name_of
+from interceptors.errors import InvalidTargetError, WrongCallError
 from interceptors.metadata import changes
 from interceptors.plan import Plan
 from interceptors.sharing import check_place
@@ -46,7 +47,8 @@ class Entry:
     The chain is compiled when it is first needed, and kept until the registry changes, a decorator records something,
     or the target, its class or a base of it gets something else under this name.
 
-    Raises InvalidTargetError if there is no such method, or what is given is no function.
+    Raises InvalidTargetError if there is no such method, or what is given is no function; WrongCallError for what is no
+    registry, no name of a method or no source.
     """
 
     __slots__ = ("__weakref__", "_holder", "_plan", "_source", "registry", "target")
@@ -59,6 +61,14 @@ class Entry:
         source: str | InvocationSource | None = "job",
         context_class: type[InvocationContext] | None = None,
     ) -> None:
+        if not isinstance(getattr(registry, "registrations", None), Registrations):
+            raise WrongCallError(
+                f"Entry takes an InterceptorRegistry first, not {name_of(registry)} ({location(registry)}): "
+                f"Entry(registry, handle_order)",
+                registry,
+            )
+        if source is not None and not isinstance(source, str | InvocationSource):
+            raise WrongCallError(f'`source` takes a type or an InvocationSource, not {source!r}: source="job"', source)
         self.registry = registry
         found = target if isinstance(target, Target) else Target.of(target, method)
         self.target: Target = found if context_class is None else replace(found, context_class=context_class)

@@ -21,7 +21,13 @@ from interceptors.decorators import check_sources
 from interceptors.describing import location, name_of
 from interceptors.discovery import find_marked
 from interceptors.entry import Entry
-from interceptors.errors import DuplicateKeyError, InterceptorWarning, NothingDiscoveredWarning, UnknownKeyError
+from interceptors.errors import (
+    DuplicateKeyError,
+    InterceptorWarning,
+    NothingDiscoveredWarning,
+    UnknownKeyError,
+    WrongCallError,
+)
 from interceptors.injection import Injector
 from interceptors.kinds import InterceptorOrKey, check_interceptor, identity
 from interceptors.metadata import changes
@@ -29,7 +35,7 @@ from interceptors.methods import Methods
 from interceptors.ordering import check_ordered, order_groups
 from interceptors.oversights import find_oversights
 from interceptors.proxies import check_no_proxy, make_proxy
-from interceptors.target import Target
+from interceptors.target import Target, check_method_name
 
 __all__ = ["InterceptorRegistry"]
 
@@ -180,6 +186,7 @@ class InterceptorRegistry:
         try:
             called = self._called[key][type(target)]
         except KeyError:
+            check_method_name(method)
             check_no_proxy(target)
             called = self._methods.of(target, method, source)
         # `Method.context` and `interceptors.entry.run` written out, as in a proxy and for the same reason.
@@ -269,6 +276,10 @@ class InterceptorRegistry:
         more in front stands around the invocation, another one at the end around the call. Without an observer a chain
         is what it would be without this method.
         """
+        if not callable(observer):
+            raise WrongCallError(
+                f"registry.observe takes a function of (target, source_type, layers), not {observer!r}.", observer
+            )
         return self._while_added("observers", observer)
 
     def replacing(self, replacement: Replacement) -> AbstractContextManager[None]:

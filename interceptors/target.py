@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, final
 from interceptors.arguments import ArgumentSpec
 from interceptors.context import MISSING, InvocationContext
 from interceptors.describing import function_behind, location, name_of
-from interceptors.errors import InvalidTargetError
+from interceptors.errors import InvalidTargetError, WrongCallError
 from interceptors.kinds import class_of, is_partial
 from interceptors.metadata import (
     Metadata,
@@ -25,7 +25,7 @@ from interceptors.metadata import (
 from interceptors.signatures import TargetSignature, read_constructor, read_function
 from interceptors.snapshot import Snapshot
 
-__all__ = ["Finish", "Target", "is_generator"]
+__all__ = ["Finish", "Target", "check_method_name", "is_generator"]
 
 Finish: TypeAlias = Callable[[InvocationContext, Any, Iterable[Any], Mapping[str, Any]], Awaitable[Any]]
 """Calls a target that is no `async def`: gets the context, the function and its arguments."""
@@ -35,6 +35,16 @@ def is_generator(function: Any) -> bool:
     """Does calling it give an iterator? Also behind `functools.wraps`."""
     inner = inspect.unwrap(function)
     return any(test(f) for f in (function, inner) for test in (inspect.isgeneratorfunction, inspect.isasyncgenfunction))
+
+
+def check_method_name(name: object) -> None:
+    """Raises WrongCallError for what is no name: the function itself, or the object in the place of its method."""
+    if not isinstance(name, str):
+        raise WrongCallError(
+            f"A method is named by a text, not by {name_of(name)} ({location(name)}). Write the object, or the class, and "
+            f'then the name: `service, "work"`.',
+            name,
+        )
 
 
 def _short_name(function: object) -> str:
@@ -82,6 +92,7 @@ class Target:
     def of(cls, target: Any, method: str | None) -> "Target":
         """A method of a class or of an object; without a name, a bound method, a function or another callable."""
         if method is not None:
+            check_method_name(method)
             return cls.method(target, method) if isinstance(target, type) else cls.at(target, method)
         if inspect.ismethod(target):
             holder = target.__self__

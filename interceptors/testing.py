@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from interceptors.calling import check_words
+from interceptors.calling import check_words, written
 from interceptors.candidates import Candidate, Part, make_part
 from interceptors.chain import fold
 from interceptors.compiler import Layer, Replacement, layers_of, resolver
@@ -25,7 +25,7 @@ from interceptors.context import MISSING, InvocationContext, InvocationSource, R
 from interceptors.decorators import annotate
 from interceptors.describing import location, name_of, suggest
 from interceptors.entry import Entry
-from interceptors.errors import NothingReplacedError
+from interceptors.errors import NothingReplacedError, WrongCallError
 from interceptors.kinds import InterceptorFunction, InterceptorOrKey, check_interceptor, identity
 from interceptors.plan import Plan
 from interceptors.registry import InterceptorRegistry
@@ -55,7 +55,19 @@ def make_context(
     `args` are the arguments of the call. Without `target` (an object and the name of its `method`, or a function) the
     target is a fake that takes them and does nothing. `user` is the current user, `bindings` what outer layers bound.
     With `verb`, `path` (it may have a query string) or `headers` there are a request and a response as on a route.
+    Raises WrongCallError.
     """
+    mappings: dict[str, Any] = {"args": args, "annotations": annotations, "bindings": bindings, "headers": headers}
+    for name, given in mappings.items():
+        if given is not None and not isinstance(given, Mapping):
+            example = 'make_context({"order_id": 7}, headers={"x-user": "ada"})'
+            raise WrongCallError(f"make_context takes a mapping as {name!r}, not {given!r}. Write `{example}`.", given)
+    if method is not None and target is None:
+        raise WrongCallError(
+            f"make_context was given the method {method!r} without its `target`. For the verb of a request write "
+            f"`verb={method!r}`.",
+            method,
+        )
     registry = registry or InterceptorRegistry()
     if target is None:
         call = Target("target", _fake_target(args or {}, annotations or {}), binds=False)
@@ -76,6 +88,7 @@ def make_context(
     return ctx
 
 
+@written("run_interceptor(audit, ctx)", "ctx", "registry")
 async def run_interceptor(
     interceptor: InterceptorOrKey,
     ctx: InvocationContext | None = None,
@@ -110,6 +123,7 @@ def override(
 ) -> AbstractContextManager[None]: ...
 @overload
 def override(registry: InterceptorRegistry, *, fake: InterceptorOrKey, group: str) -> AbstractContextManager[None]: ...
+@written("override(registry, audit, fake)")
 @contextmanager
 def override(
     registry: InterceptorRegistry,
@@ -136,6 +150,7 @@ def override(
         yield
 
 
+@written("without(registry, audit)")
 @contextmanager
 def without(
     registry: InterceptorRegistry, *interceptors: InterceptorOrKey, group: str | Iterable[str] = ()
@@ -153,6 +168,7 @@ def without(
         yield
 
 
+@written("record(registry)")
 @contextmanager
 def record(registry: InterceptorRegistry) -> Generator[list[str]]:
     """The names of the layers that ran, in the order in which they were entered."""

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Lifespan
 from interceptors.calling import written
 from interceptors.decorators import annotate
 from interceptors.describing import check_name, location, name_of
-from interceptors.errors import InvalidTargetError
+from interceptors.errors import InvalidTargetError, WrongCallError
 from interceptors.fastapi.doors import entry_of
 from interceptors.fastapi.facades import http_facade, socket_facade
 from interceptors.fastapi.probe import probe
@@ -24,6 +24,7 @@ from interceptors.fastapi.routes import intercepted_route
 from interceptors.fastapi.startup import check_in_lifespan
 from interceptors.fastapi.verbs import RouteRecord, given, routes_of
 from interceptors.generics import TypeNames, names_of_function
+from interceptors.kinds import is_provider
 from interceptors.registry import InterceptorRegistry
 from interceptors.target import Target
 
@@ -87,9 +88,14 @@ def create_router(cls: type, registry: InterceptorRegistry, provider: Any = None
 
     The instance comes from `provider` (a dependency-injector provider), else the class is called with its injected
     parameters. When the application starts the controller's chains are checked.
-    Raises InvalidTargetError if the class is no controller.
+    Raises InvalidTargetError if the class is no controller, and WrongCallError for what is no provider.
     """
     options = controller_options(cls)
+    if not (provider is None or is_provider(provider)):
+        raise WrongCallError(
+            f"`provider` takes a provider of dependency-injector, not {provider!r}: provider=providers.Factory({cls.__name__})",
+            provider,
+        )
     options["route_class"] = intercepted_route(registry, options.get("route_class", APIRoute))
     router = APIRouter(**options)
     added = list(controller_routes(cls, registry, provider))

@@ -16,8 +16,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from interceptors.context import InvocationContext, RequestState
+from interceptors.context import InvocationContext, RequestState, check_key
 from interceptors.entry import Entry, run
+from interceptors.errors import WrongCallError
 from interceptors.fastapi.responses import merged
 from interceptors.fastapi.status_answers import raise_status
 from interceptors.signatures import InjectedParameter, SpecialType, TargetSignature
@@ -60,10 +61,15 @@ class Aside:
 
 
 def bind_request(request: HTTPConnection, key: str, value: Any) -> None:
-    """`ctx.bind_request` for FastAPI dependencies, which run before there is an invocation."""
+    """`ctx.bind_request` for FastAPI dependencies, which run before there is an invocation. Raises WrongCallError."""
     state = RequestState.of(request)
     if state is None:
-        raise TypeError(f"bind_request takes the Request or the WebSocket, not {request!r}")
+        raise WrongCallError(
+            f"bind_request takes the Request or the WebSocket first, not {request!r}: "
+            f'bind_request(request, "tenant", tenant)',
+            request,
+        )
+    check_key(key)
     state.bindings[key] = value
 
 

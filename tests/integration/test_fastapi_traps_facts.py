@@ -521,5 +521,5 @@ async def test_fact_8_a_dependency_binds_for_the_request_it_belongs_to():
     async with client_of(app) as client:
         paths = ("/x?who=a", "/x", "/x?who=b")
         assert [(await client.get(path)).json() for path in paths] == ["a", "nobody", "b"]
-    with pytest.raises(TypeError, match="bind_request takes the Request or the WebSocket, not 'no request'"):
+    with pytest.raises(TypeError, match="bind_request takes the Request or the WebSocket first, not 'no request'"):
         bind_request("no request", "key", "value")

@@ -20,6 +20,7 @@ from interceptors import (
     InvocationContext,
     Next,
     OutsideInvocationError,
+    WrongCallError,
     annotate,
     intercept,
 )
@@ -375,8 +376,10 @@ def test_a_dependency_may_bind_for_the_whole_request() -> None:
 @pytest.mark.parametrize("thing", [None, "a request", {"type": "http"}], ids=repr)
 def test_bind_request_takes_a_request(thing: Any) -> None:
     """Anything without an ASGI scope is refused."""
-    text = f"bind_request takes the Request or the WebSocket, not {thing!r}"
-    with pytest.raises(TypeError, match=f"^{re.escape(text)}$"):
+    text = (
+        f'bind_request takes the Request or the WebSocket first, not {thing!r}: bind_request(request, "tenant", tenant)'
+    )
+    with pytest.raises(WrongCallError, match=f"^{re.escape(text)}$"):
         bind_request(thing, "key", 1)
 
 
