@@ -86,9 +86,8 @@ def http_facade(registry: InterceptorRegistry, target: Target) -> Callable[..., 
     if issubclass(target.context_class, StreamContext):
 
         async def stream(*args: Any, **values: Any) -> AsyncIterator[Any]:
-            request = values.pop(HIDDEN_REQUEST, None)
-            values.pop(HIDDEN_RESPONSE, None)
-            async for item in items_of(entry, args, values, request):
+            request, response = values.pop(HIDDEN_REQUEST, None), values.pop(HIDDEN_RESPONSE, None)
+            async for item in items_of(entry, args, values, request, response):
                 yield item
 
         function: Any = stream

@@ -17,9 +17,10 @@ from starlette.types import Receive, Scope, Send
 from interceptors.describing import location, name_of
 from interceptors.entry import Entry
 from interceptors.errors import AlreadyInstalledError, UnreachedInterceptorError
-from interceptors.fastapi.doors import Aside, dress, entry_of
+from interceptors.fastapi.doors import Aside, dress, entry_of, mark
 from interceptors.fastapi.facades import facade_of
 from interceptors.fastapi.making import make_door, straight_call
+from interceptors.fastapi.streams import answering, responder
 from interceptors.fastapi.undocumented import Picture, is_coroutine, is_stream, original_of, reading, without_stream
 from interceptors.metadata import RegisteredAt
 from interceptors.registry import InterceptorRegistry
@@ -119,6 +120,12 @@ class Gate:
             handler, registration = getattr(self.route, _HANDLER, unseen)
             call, entry = make_door(self.registry, self.picture, call, handler, registration, self._aside)
             self.dependant.call = call
+        elif isinstance(self.route, APIRoute) and is_stream(self.picture) and not is_coroutine(call):
+            # Somebody has wrapped the facade of a generator.
+            around = answering(call, responder(self.picture, self.route))
+            dress(around, call)
+            mark(around, entry)
+            self.dependant.call = call = around
         self.entry, self.entered = entry, call
         return entry
 

@@ -6,6 +6,7 @@ others; of the iterator that leaves the chain FastAPI makes the response, by a s
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import anyio
@@ -17,13 +18,22 @@ from starlette.responses import Response
 
 from interceptors.context import InvocationContext, running
 from interceptors.entry import Entry, run
-from interceptors.fastapi.doors import HIDDEN_TASKS, Aside, Straight, by_name
+from interceptors.fastapi.doors import HIDDEN_REQUEST, HIDDEN_RESPONSE, HIDDEN_TASKS, Aside, Straight, by_name
 from interceptors.fastapi.responses import merged
 from interceptors.fastapi.sources import RouteContext
 from interceptors.fastapi.status_answers import raise_status
 from interceptors.fastapi.undocumented import Picture, exit_stack, reading, stream_of
 
-__all__ = ["Respond", "StreamContext", "items_of", "opening", "responder", "straight_stream", "stream_door"]
+__all__ = [
+    "Respond",
+    "StreamContext",
+    "answering",
+    "items_of",
+    "opening",
+    "responder",
+    "straight_stream",
+    "stream_door",
+]
 
 _ITEMS = "interceptors.items"
 _SECONDS_TO_CLOSE = 5.0
@@ -77,13 +87,50 @@ def stream_door(
         if isinstance(result, Response):
             return merged(result, injected)
         items.take(result)
-        answer = await respond(request, items)
-        answer.raw_headers += injected.raw_headers  # in place: FastAPI has made a view of the list already
-        if injected.status_code:
-            answer.status_code = injected.status_code
-        return answer
+        return await _answer(respond, request, injected, items)
 
     return door
+
+
+async def _answer(respond: Respond, request: Request, injected: Response, items: Any) -> Response:
+    answer = await respond(request, items)
+    answer.raw_headers += injected.raw_headers  # in place: FastAPI has made a view of the list already
+    if injected.status_code:
+        answer.status_code = injected.status_code
+    return answer
+
+
+def answering(call: Any, respond: Respond) -> Callable[..., Any]:
+    """What FastAPI calls where somebody has put something around a facade of a generator handler, which runs the chain.
+
+    It does so before its first item, so that one is waited for: then the chain has returned, or has refused the request.
+    """
+
+    async def answer(**values: Any) -> Any:
+        request, injected = values[HIDDEN_REQUEST], values[HIDDEN_RESPONSE]
+        given = call(**values)
+        items: Any = aiter(given if hasattr(given, "__aiter__") else iterate_in_threadpool(given))
+        if hasattr(items, "aclose"):
+            exit_stack(request.scope).push_async_callback(items.aclose)
+        first: list[Any] = []
+        try:
+            with suppress(StopAsyncIteration):
+                first.append(await anext(items))
+        except Exception as error:
+            raise_status(error, request.scope)
+            raise
+        if first and isinstance(first[0], Response):
+            return merged(first[0], injected)
+        return await _answer(respond, request, injected, _followed(first, items))
+
+    return answer
+
+
+async def _followed(first: Iterable[Any], items: Any) -> AsyncIterator[Any]:
+    for item in first:
+        yield item
+    async for item in items:
+        yield item
 
 
 def straight_stream(call: Any, respond: Respond) -> Straight:
@@ -117,14 +164,24 @@ async def _some_async_generator() -> AsyncIterator[Any]:
     yield
 
 
-async def items_of(entry: Entry, args: tuple[Any, ...], values: dict[str, Any], request: Any) -> AsyncIterator[Any]:
-    """The items of a generator handler that is called as one: the chain runs before the first of them."""
+async def items_of(
+    entry: Entry, args: tuple[Any, ...], values: dict[str, Any], request: Any, response: Any
+) -> AsyncIterator[Any]:
+    """The items of a generator handler that is called as one: the chain runs before the first of them.
+
+    Where there is a response a `Response` that leaves the chain is the only one; see `answering`.
+    """
     if args or request is None:
         values = by_name(entry, args, values)
-    ctx: Any = entry.context((), values, request)
+    ctx: Any = entry.context((), values, request, response)
     items = _Items(entry, ctx)
     try:
-        items.take(await run(ctx))
+        result = await run(ctx)
+        ctx.settle()
+        if response is not None and isinstance(result, Response):
+            yield result
+            return
+        items.take(result)
         async for item in items:
             yield item
     finally:

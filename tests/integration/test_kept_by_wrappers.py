@@ -8,6 +8,7 @@ from typing import Annotated, Any, get_type_hints
 import pytest
 from dependency_injector.wiring import Provide
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, WebSocket, WebSocketException
+from fastapi.responses import PlainTextResponse
 from fastapi.routing import APIRoute
 from starlette.requests import HTTPConnection
 
@@ -144,6 +145,23 @@ async def test_attributes_and_annotations_are_the_handlers(kind: str, place: Any
     assert parameters == ["q"]
 
 
+@pytest.mark.parametrize("place", [on_the_application, on_a_router])
+@pytest.mark.parametrize("kind", HANDLERS)
+async def test_so_is_what_is_put_on_it_above_the_decorator_of_the_route(kind: str, place: Any) -> None:
+    """As in plain FastAPI, where the order does not matter: until the application starts."""
+    handler = HANDLERS[kind]()
+
+    def guard(connection: HTTPConnection) -> None:
+        if getattr(connection.scope["endpoint"], "roles", None) == ["admin"]:
+            raise HTTPException(403)
+
+    app = FastAPI(dependencies=[Depends(guard)])
+    place(app, InterceptorRegistry(), handler)
+    marked(handler)
+    async with started(app) as client:
+        assert (await client.get("/x?q=1")).status_code == 403
+
+
 async def talk(socket: WebSocket, who: Who) -> None:
     await socket.accept()
     await socket.close()
@@ -252,6 +270,63 @@ async def test_a_route_class_sees_the_handler_in_its_constructor(place: Any, rea
         place(app, InterceptorRegistry(), cls, marked(HANDLERS[kind]()))
         async with started(app) as client:
             assert (await client.get("/x?q=1")).status_code == 403, kind
+
+
+def plainly(endpoint: Any) -> Any:
+    """FastAPI takes it for what it finds at the end of `__wrapped__`."""
+
+    @wraps(endpoint)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return endpoint(*args, **kwargs)
+
+    return wrapper
+
+
+def of_its_kind(endpoint: Any) -> Any:
+    @wraps(endpoint)
+    async def awaits(*args: Any, **kwargs: Any) -> Any:
+        return await endpoint(*args, **kwargs)
+
+    @wraps(endpoint)
+    async def iterates(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        async for item in endpoint(*args, **kwargs):
+            yield item
+
+    return awaits if inspect.iscoroutinefunction(endpoint) else iterates
+
+
+def wrapping(around: Any) -> type[APIRoute]:
+    """A route class that puts something around the endpoint."""
+
+    class Wrapping(APIRoute):
+        def __init__(self, path: str, endpoint: Any, **options: Any) -> None:
+            super().__init__(path, around(endpoint), **options)
+
+    return Wrapping
+
+
+@pytest.mark.parametrize("around", [plainly, of_its_kind])
+@pytest.mark.parametrize("place", [of_a_router, of_one_route, of_a_controller, of_the_application])
+async def test_a_route_class_may_put_something_around_the_handler(place: Any, around: Any) -> None:
+    """What stands for a `def`, a generator, an object is called in the right way; its layers deny, set headers, answer."""
+
+    async def layer(ctx: Any, next: Any) -> Any:
+        ctx.response.headers["x-layer"] = "1"
+        if "deny" in ctx.request.query_params:
+            raise HTTPException(403)
+        return PlainTextResponse("own") if "own" in ctx.request.query_params else await next()
+
+    for kind, make in HANDLERS.items():
+        if place is of_a_controller and kind in ("object", "partial"):
+            continue
+        app, registry = FastAPI(), InterceptorRegistry()
+        registry.add_global(layer)
+        place(app, registry, wrapping(around), make())
+        async with started(app) as client:
+            answers = [await client.get(f"/x?q=1{more}") for more in ("", "&deny=1", "&own=1")]
+        assert [answer.status_code for answer in answers] == [200, 403, 200], kind
+        assert answers[0].text.strip() in ("[1]", "1") and answers[2].text == "own", kind
+        assert [answer.headers.get("x-layer") for answer in answers[::2]] == ["1", "1"], kind
 
 
 # -- what FastAPI calls ------------------------------------------------------------------------------------------------
