@@ -128,6 +128,38 @@ async def test_a_retry_has_what_the_last_run_set_once(way: Any) -> None:
     assert sorted(attempts.done) == [-2, 2]
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("recovers", [answers, retries])
+async def test_what_layers_and_dependencies_have_set_stays(recovers: Any, way: Any) -> None:
+    """Before the run that failed: status, headers also of the names that the run set, cookies, tasks of both kinds."""
+    attempts = Attempts(1)
+
+    def dependency(response: Response, tasks: BackgroundTasks) -> None:
+        response.headers["x-dependency"] = "1"
+        response.set_cookie("dependency", "1")
+        tasks.add_task(attempts.done.append, 100)
+
+    async def outer(ctx: RouteContext, next: Next) -> Any:
+        ctx.response.status_code = 202
+        ctx.response.headers["x-attempt"] = "outer"
+        ctx.response.background = BackgroundTask(attempts.done.append, -100)
+        return await next()
+
+    registry = InterceptorRegistry(Container())
+    registry.add_global(outer)
+    app = app_with(registry=registry, dependencies=[Depends(dependency)])
+    way(app, attempts, recovers)
+    answer = await ask(app, "/x")
+    cookies = [cookie.partition("=")[0] for cookie in answer.headers.get_list("set-cookie")]
+    assert answer.headers["x-dependency"] == "1"
+    if recovers is answers:
+        assert (answer.status_code, answer.headers.get_list("x-attempt"), cookies) == (202, ["outer"], ["dependency"])
+        assert sorted(attempts.done) == [-100, 100]
+    else:
+        assert (answer.status_code, answer.headers.get_list("x-attempt")) == (201, ["2"])
+        assert cookies == ["dependency", "attempt"] and {-2, 2, 100} <= {*attempts.done} and -1 not in attempts.done
+
+
 async def test_a_run_that_is_cancelled_leaves_nothing_either() -> None:
     """By a limit of a layer, whose answer it is then."""
     app = app_with()

@@ -198,6 +198,40 @@ async def test_a_patch_counts_as_long_as_it_lasts(way: Any, patched: Any) -> Non
                 assert EVENTS == [">global", ">own", "<own", "<global"]
 
 
+@pytest.mark.parametrize("way", [by_a_proxy, by_a_method_of_a_proxy, by_invoke, by_invoke_from_a_source, by_a_door])
+async def test_a_class_that_gets_other_bases_has_their_layers(way: Any) -> None:
+    """Whether they are on the base, on its method of the same name, or the method is inherited."""
+
+    class Plain:
+        async def work(self) -> str:
+            return "in"
+
+    @intercept(deny)
+    class Guarded(Plain): ...
+
+    class GuardedMethod:
+        @intercept(deny)
+        async def work(self) -> str:
+            return "in"
+
+    class Overriding(Plain):
+        async def work(self) -> str:
+            return "in"
+
+    class Inheriting(Plain): ...
+
+    for cls in (Overriding, Inheriting):
+        for base in (Guarded, GuardedMethod):
+            service = cls()
+            call = way(InterceptorRegistry(), service, "work")
+            assert await call() == "in"
+            cls.__bases__ = (base,)
+            with pytest.raises(PermissionError):
+                await call()
+            cls.__bases__ = (Plain,)
+            assert await call() == "in"
+
+
 # -- classes that are made in functions --------------------------------------------------------------------------------
 
 
