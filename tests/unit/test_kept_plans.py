@@ -236,7 +236,7 @@ async def test_a_class_that_gets_other_bases_has_their_layers(way: Any) -> None:
 
 
 def local() -> Any:
-    """A class, with a layer that is a class, too."""
+    """A class, with a layer that is a class and one that is an object, both of local classes."""
 
     class Layer:
         def __init__(self, ctx: InvocationContext) -> None:
@@ -245,8 +245,12 @@ def local() -> Any:
         async def intercept(self, ctx: InvocationContext, next: Next) -> Any:
             return await next()
 
+    class Made:
+        async def intercept(self, ctx: InvocationContext, next: Next) -> Any:
+            return await next()
+
     @controller()
-    @intercept(Layer)
+    @intercept(Layer, Made())
     class Local:
         def __init__(self) -> None:
             self.items = ["tea"]
@@ -306,16 +310,47 @@ async def test_a_local_class_goes_with_its_plans(use: Any) -> None:
 
     async def used() -> list[Any]:
         cls = local()
-        [layer] = [each.interceptor for each in registry.explain(cls, "work").chain if each.level == "class"]
-        cls.layer = layer
+        layers = [each.interceptor for each in registry.explain(cls, "work").chain if each.level == "class"]
+        cls.layer, made = layers
         assert await use(registry, cls) == "tea"
-        return [ref(cls), ref(layer)]
+        return [ref(cls), ref(cls.layer), ref(type(made))]
 
     await used()
     before = plans()
     left = [reference for _ in range(5) for reference in await used()]
     assert plans() == before
     assert dead(left)
+
+
+async def invoked_by_name(registry: InterceptorRegistry, service: Any) -> Any:
+    return await registry.invoke(service, "work")
+
+
+async def through_a_proxy(registry: InterceptorRegistry, service: Any) -> Any:
+    return await registry.intercepted(service).work()
+
+
+async def through_a_door_of_it(registry: InterceptorRegistry, service: Any) -> Any:
+    return await Entry(registry, service, "work")()
+
+
+@pytest.mark.parametrize("use", [invoked_by_name, through_a_proxy, through_a_door_of_it])
+async def test_what_one_object_has_for_itself_goes_with_it(use: Any) -> None:
+    """Its class and the registry live on, and neither keeps the object nor its function."""
+    registry = registry_of(passing)
+
+    async def used() -> list[Any]:
+        service: Any = Stock()
+
+        @intercept(passing)
+        async def own() -> Any:
+            return type(service).__name__
+
+        service.work = own
+        assert await use(registry, service) == "Stock"
+        return [ref(service), ref(own)]
+
+    assert dead(await used())
 
 
 def plans() -> int:
