@@ -329,6 +329,26 @@ async def test_a_route_class_may_put_something_around_the_handler(place: Any, ar
         assert [answer.headers.get("x-layer") for answer in answers[::2]] == ["1", "1"], kind
 
 
+@pytest.mark.parametrize("around", [plainly, of_its_kind])
+@pytest.mark.parametrize("kind", HANDLERS)
+async def test_what_stands_for_a_handler_may_be_put_elsewhere(kind: str, around: Any) -> None:
+    """With something around it, on an application that knows nothing of us: it is awaited, and runs its chain."""
+    registry, app, elsewhere = InterceptorRegistry(), FastAPI(), FastAPI()
+    ran: list[str] = []
+
+    async def layer(ctx: Any, next: Any) -> Any:
+        ran.append(ctx.method_name)
+        return await next()
+
+    registry.add_global(layer)
+    on_the_application(app, registry, HANDLERS[kind]())
+    [route] = [route for route in app.routes if isinstance(route, APIRoute)]
+    elsewhere.add_api_route("/x", around(route.endpoint))
+    async with started(elsewhere) as client:
+        assert (await client.get("/x?q=1")).text.strip() in ("[1]", "1")
+    assert len(ran) == 1
+
+
 # -- what FastAPI calls ------------------------------------------------------------------------------------------------
 
 
