@@ -172,10 +172,9 @@ class SpecialPassage:
 
     def is_open(self, holder: Any) -> bool:
         """Raises InvalidTargetError if it is decorated and nothing that is awaited."""
-        if self._name == "__call__" and stands_for_another(holder):
-            called = Target.at(holder, self._name)
-            if not called.named and runs_chain(called, holder):
-                return False
+        is_own = self._name == "__call__" and stands_for_another(holder)
+        if is_own and runs_chain(Target.at(holder, self._name), holder):
+            return False
         if self._target is not None and self._revision == changes.count and not self._target.is_stale:
             return True
         revision = changes.count  # read before what it counts

@@ -133,6 +133,8 @@ class Target:
         owner = class_of(holder)
         found = getattr(holder, name, MISSING) if found is MISSING else found
         snapshot = Snapshot(owner, name)  # before what it stands for
+        if _is_own_call(holder, name):
+            return cls(name, found, owner, snapshot=snapshot, origin=holder, **options)
         of_class = cls.find(owner, name, **options)
         if of_class is not None and of_class.fits(holder, found):
             return of_class
@@ -140,8 +142,6 @@ class Target:
             raise InvalidTargetError(f"{of_class.title} is an instance method; invoke it on an instance.", owner)
         if not callable(found):
             raise _no_method(owner, name)
-        if _is_own_call(holder, name):
-            return cls(name, found, owner, snapshot=snapshot, origin=holder, **options)
         is_bound = isinstance(found, MethodType) and found.__self__ is holder
         function = getattr(found, "__func__", None) if is_bound else found
         return cls(name, function, owner, not is_bound, snapshot=snapshot, **options)
@@ -165,7 +165,9 @@ class Target:
     def fits(self, holder: Any, found: Any) -> bool:
         """Is this what an object, or a class, gives under the name? Then unless `is_stale` all is known that is recorded."""
         raw = self.snapshot.raw if self.named and self.snapshot else None
-        if not (self.named or self.is_fixed) or (isinstance(raw, FunctionType) and not _is_own_call(holder, self.name)):
+        if self.named and _is_own_call(holder, self.name):
+            return False
+        if isinstance(raw, FunctionType) or not (self.named or self.is_fixed):
             return getattr(found, "__func__", None) is self.function and found.__self__ is holder
         if isinstance(raw, classmethod):
             return getattr(found, "__func__", None) is function_behind(raw) and found.__self__ is self.owner
@@ -224,11 +226,11 @@ class Target:
 
         A second name of a method (`b = a`) has what was recorded for the first one, too.
         """
+        _check_implementations(self)
         if self.owner is None:
             yield from records_behind(self.function)
             return
         known: list[Metadata] = []
-        _check_implementations(self.owner, self.name)
         for records in self._records_of(self.owner):
             new = [each for each in records if not any(each[2] is other for other in known)]
             known += [found for _, _, found in new]
@@ -268,16 +270,27 @@ def _no_method(owner: type, name: str) -> InvalidTargetError:
     return InvalidTargetError(f"{problem} ({location(owner)}).", owner)
 
 
-def _check_implementations(owner: type, name: str) -> None:
-    """Refuse a `functools.singledispatchmethod` of which a registered implementation is decorated.
+def _check_implementations(target: Target) -> None:
+    """Refuse what `functools.singledispatch` or `singledispatchmethod` made, if a registered implementation is decorated.
 
     Its argument decides which one is called, after all layers.
     """
-    raw: Any = inspect.getattr_static(owner, name, None)
-    for function in raw.dispatcher.registry.values() if isinstance(raw, _DISPATCHED) else ():
-        if function is not raw.func and any(found.intercepts for _, _, found in records_behind(function)):
-            raise InvalidTargetError(
-                f"{name_of(function)} ({location(function)}) has interceptors, but it is called by {owner.__name__}.{name}, "
-                f"whose argument decides that it is. Decorate {owner.__name__}.{name}, or a method that it calls.",
-                owner,
-            )
+    raw: Any = None if target.owner is None else inspect.getattr_static(target.owner, target.name, None)
+    found: list[tuple[Any, Any]] = [(raw.func, raw.dispatcher)] if isinstance(raw, _DISPATCHED) else []
+    called = target.function if target.origin is None else target.origin
+    found += [(each.__wrapped__, each) for each in functions_in(called) if _is_dispatcher(each)]
+    for base, dispatcher in found:
+        for function in dispatcher.registry.values():
+            if function is not base and any(record.intercepts for _, _, record in records_behind(function)):
+                raise InvalidTargetError(
+                    f"{name_of(function)} ({location(function)}) has interceptors, but it is called by {target.title}, "
+                    f"whose argument decides that it is. Decorate {target.title}, or what it calls in turn.",
+                    target.owner or target.function,
+                )
+
+
+def _is_dispatcher(function: Any) -> bool:
+    """Has `functools.singledispatch` made it?"""
+    return hasattr(function, "__wrapped__") and all(
+        name in vars(function) for name in ("dispatch", "register", "registry")
+    )

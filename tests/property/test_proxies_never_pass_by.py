@@ -250,6 +250,37 @@ async def test_so_it_is_with_what_is_called_itself(way: str, kind: str) -> None:
         assert await finished(call(registry, other)) == "passed by"
 
 
+DISPATCHERS: dict[str, Callable[[InterceptorRegistry, Any], Any]] = {
+    "door": lambda registry, dispatcher: Entry(registry, dispatcher)(3),
+    "partial": lambda registry, dispatcher: Entry(registry, functools.partial(dispatcher))(3),
+    "static method": lambda registry, dispatcher: registry.invoke(holding(staticmethod(dispatcher)), "work", 3),
+    "proxy": lambda registry, dispatcher: registry.intercepted(holding(staticmethod(dispatcher))).work(3),
+    "an object's own": lambda registry, dispatcher: registry.intercepted(SimpleNamespace(work=dispatcher)).work(3),
+    "proxy of it": lambda registry, dispatcher: registry.intercepted(dispatcher)(3),
+    "its call": lambda registry, dispatcher: registry.invoke(dispatcher, "__call__", 3),
+    "wrapped": lambda registry, dispatcher: Entry(registry, _wrapped(dispatcher))(3),
+}
+
+
+def holding(function: Any) -> Any:
+    return type("Service", (), {"work": function})()
+
+
+@pytest.mark.parametrize("way", DISPATCHERS)
+async def test_a_function_that_an_argument_chooses_is_not_called_bare(way: str) -> None:
+    """`functools.singledispatch`: nobody knows before which one it will be, so one that is decorated is refused."""
+
+    @functools.singledispatch
+    async def dispatcher(thing: Any) -> str:
+        return "chosen"
+
+    call = DISPATCHERS[way]
+    assert await finished(call(InterceptorRegistry(), dispatcher)) == "chosen"
+    dispatcher.register(int)(intercept(deny)(function()))
+    with pytest.raises(InvalidTargetError, match="whose argument decides that it is"):
+        await finished(call(InterceptorRegistry(), dispatcher))
+
+
 def test_a_registry_that_changes_in_another_thread_leaves_no_old_chain() -> None:
     for _ in range(200):
         registry, service = InterceptorRegistry(), KINDS["method"](later)
