@@ -164,7 +164,7 @@ WAYS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def later(function: Any) -> Any:
+def undecorated(function: Any) -> Any:
     """Stands for a decorator that is called when there is a proxy already."""
     return function
 
@@ -250,6 +250,121 @@ async def test_so_it_is_with_what_is_called_itself(way: str, kind: str) -> None:
         assert await finished(call(registry, other)) == "passed by"
 
 
+# -- special and private methods ---------------------------------------------------------------------------------------
+
+
+def special() -> Any:
+    class Service:
+        async def __call__(self) -> str:
+            return "passed by"
+
+        async def __aenter__(self) -> str:
+            return "passed by"
+
+        async def __aexit__(self, *error: object) -> None: ...
+
+        async def __anext__(self) -> str:
+            return "passed by"
+
+        async def _private(self) -> str:
+            return "passed by"
+
+        async def __mangled(self) -> str:
+            return "passed by"
+
+        def __aiter__(self) -> Any:
+            return self
+
+        def __await__(self) -> Any:
+            return later("passed by").__await__()
+
+        def __enter__(self) -> str:
+            return "passed by"
+
+        def __exit__(self, *error: object) -> None: ...
+
+        def __getitem__(self, key: str) -> str:
+            return "passed by"
+
+        def __setitem__(self, key: str, value: str) -> None: ...
+
+        def __contains__(self, key: str) -> bool:
+            return True
+
+        def __iter__(self) -> Any:
+            return iter(["passed by"])
+
+        def __len__(self) -> int:
+            return 1
+
+        def __add__(self, other: str) -> str:
+            return "passed by"
+
+    return Service
+
+
+async def later(value: Any) -> Any:
+    return value
+
+
+async def entered(proxy: Any) -> Any:
+    async with proxy as found:
+        return found
+
+
+def entered_at_once(proxy: Any) -> Any:
+    with proxy as found:
+        return found
+
+
+async def first(proxy: Any) -> Any:
+    return await anext(aiter(proxy))
+
+
+USES: dict[str, Callable[[Any], Any]] = {
+    "__call__": lambda proxy: proxy(),
+    "__aenter__": entered,
+    "__aexit__": entered,
+    "__anext__": first,
+    "__aiter__": first,
+    "__await__": lambda proxy: proxy,
+    "_private": lambda proxy: proxy._private(),
+    "_Service__mangled": lambda proxy: proxy._Service__mangled(),
+    "__enter__": entered_at_once,
+    "__exit__": entered_at_once,
+    "__getitem__": lambda proxy: proxy["key"],
+    "__setitem__": lambda proxy: operator.setitem(proxy, "key", "value"),
+    "__contains__": lambda proxy: "key" in proxy,
+    "__iter__": list,
+    "__len__": len,
+    "__add__": lambda proxy: proxy + "more",
+}
+
+
+@pytest.mark.parametrize("name", USES)
+@pytest.mark.parametrize("when", ["before", "when there is a proxy", "when it was used"])
+async def test_special_and_private_methods_are_never_passed_by(when: str, name: str) -> None:
+    """Python looks most of them up on the class; decorated, they run their layers or are refused."""
+    cls = special()
+    service, registry = cls(), InterceptorRegistry()
+
+    def decorated() -> None:
+        intercept(deny)(vars(cls)[name])
+
+    if when == "before":
+        decorated()
+        with pytest.raises((PermissionError, InvalidTargetError)):
+            await finished(USES[name](registry.intercepted(service)))
+        return
+    proxy = registry.intercepted(service)
+    if when == "when it was used":
+        await finished(USES[name](proxy))
+    decorated()
+    for _ in range(2):
+        with pytest.raises((PermissionError, InvalidTargetError)):
+            await finished(USES[name](proxy))
+
+
 DISPATCHERS: dict[str, Callable[[InterceptorRegistry, Any], Any]] = {
     "door": lambda registry, dispatcher: Entry(registry, dispatcher)(3),
     "partial": lambda registry, dispatcher: Entry(registry, functools.partial(dispatcher))(3),
@@ -283,7 +398,7 @@ async def test_a_function_that_an_argument_chooses_is_not_called_bare(way: str) 
 
 def test_a_registry_that_changes_in_another_thread_leaves_no_old_chain() -> None:
     for _ in range(200):
-        registry, service = InterceptorRegistry(), KINDS["method"](later)
+        registry, service = InterceptorRegistry(), KINDS["method"](undecorated)
         proxy, start = registry.intercepted(service), threading.Barrier(2)
 
         def change(registry: InterceptorRegistry = registry, start: threading.Barrier = start) -> None:
