@@ -22,7 +22,7 @@ from interceptors.fastapi.doors import HIDDEN_REQUEST, HIDDEN_RESPONSE, HIDDEN_T
 from interceptors.fastapi.responses import merged
 from interceptors.fastapi.sources import RouteContext
 from interceptors.fastapi.status_answers import raise_status
-from interceptors.fastapi.undocumented import Picture, exit_stack, reading, stream_of
+from interceptors.fastapi.undocumented import Picture, describe_as, exit_stack, reading, stream_of
 
 __all__ = [
     "Respond",
@@ -150,6 +150,7 @@ def responder(picture: Picture, route: APIRoute) -> Respond:
 
     looks: Any = items_of_request
     looks.__wrapped__ = _some_async_generator  # FastAPI looks through it for the kind of a function
+    describe_as(looks, picture.endpoint)
     with reading(stream_of(picture, route, looks, "request"), route):
         handler = APIRoute.get_route_handler(route)
 

@@ -26,6 +26,7 @@ from fastapi import (
     WebSocket,
     routing,
 )
+from fastapi.exceptions import ResponseValidationError
 from fastapi.responses import EventSourceResponse, JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
@@ -34,7 +35,7 @@ from starlette.requests import HTTPConnection
 
 from interceptors import InterceptorRegistry
 from interceptors.fastapi import install
-from tests.integration.support import ask_quietly
+from tests.integration.support import ask, ask_quietly
 
 # -- kinds of handlers -------------------------------------------------------------------------------------------------
 
@@ -556,3 +557,50 @@ async def test_an_empty_registry_changes_no_conversation(kind: str, register: An
         for app in (early, late):
             assert await conversation(app, path, query) == expected
     assert attributes(early) == attributes(late) == attributes(plain)
+
+
+# -- what is told of errors --------------------------------------------------------------------------------------------
+
+
+class Strict(BaseModel):
+    n: int
+
+
+async def wrong_answer() -> Strict:
+    return {"n": "no number"}  # type: ignore[return-value]
+
+
+def wrong_answer_of_a_thread() -> Strict:
+    return {"n": "no number"}  # type: ignore[return-value]
+
+
+async def wrong_items() -> AsyncIterator[Strict]:
+    yield {"n": "no number"}  # type: ignore[misc]
+
+
+class WrongAnswers:
+    async def __call__(self) -> Strict:
+        return {"n": "no number"}  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [wrong_answer, wrong_answer_of_a_thread, wrong_items, partial(wrong_answer), WrongAnswers()],
+    ids=["coroutine", "function", "stream", "partial", "object"],
+)
+@pytest.mark.parametrize("later", [False, True])
+async def test_errors_of_validation_name_the_handler_s_own_place(handler: Any, later: bool) -> None:
+    """File, line and name stand in the text of FastAPI's error, which is what somebody has in a log."""
+    texts = []
+    for is_installed in (False, True):
+        app = FastAPI()
+        if is_installed and not later:
+            install(app, InterceptorRegistry())
+        app.get("/x")(handler)
+        if is_installed and later:
+            install(app, InterceptorRegistry())
+        with pytest.raises(ResponseValidationError) as caught:
+            await ask(app, "/x")
+        texts.append(str(caught.value))
+    assert texts[0] == texts[1]
+    assert "/x" in texts[0]
