@@ -40,6 +40,13 @@ async def from_an_inner_function(ctx: Any, next: Next) -> Any:
     return proceed()
 
 
+async def from_an_inner_coroutine(ctx: Any, next: Next) -> Any:
+    async def proceed() -> Any:
+        return next()
+
+    return proceed()
+
+
 async def a_task(ctx: Any, next: Next) -> Any:
     return asyncio.ensure_future(next())
 
@@ -100,6 +107,7 @@ FORGETFUL: dict[str, Any] = {
     "in a branch": in_a_branch,
     "by another name": by_another_name,
     "from an inner function": from_an_inner_function,
+    "from an inner coroutine": from_an_inner_coroutine,
     "a task": a_task,
     "with a timeout": with_a_timeout,
     "conditional expression": conditional_expression,

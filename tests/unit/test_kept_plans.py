@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from interceptors import (
     Entry,
     InterceptorRegistry,
+    InvalidTargetError,
     InvocationContext,
     InvocationSource,
     Next,
@@ -519,3 +520,54 @@ async def test_a_change_in_another_thread_counts_from_the_next_call_on(change: s
         assert meanwhile.change is None
         with pytest.raises((PermissionError, UnknownKeyError)):
             await call()
+
+
+class Looked:
+    """Stands at the end of `__wrapped__`, and makes a change in another thread when it is looked at for the nth time."""
+
+    def __init__(self, meanwhile: Meanwhile) -> None:
+        self.meanwhile, self.looks = meanwhile, 0
+
+    def __call__(self, service: Any) -> None:
+        """For its signature."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "__dict__":
+            self.looks -= 1
+            if self.looks == 0:
+                self.meanwhile()
+            return {}
+        return object.__getattribute__(self, name)
+
+
+@pytest.mark.parametrize("look", range(1, 9))
+@pytest.mark.parametrize("name", ["plain", "_private", "__aenter__", "__call__"])
+async def test_what_is_decorated_while_a_proxy_looks_at_it_does_not_pass_through_again(name: str, look: int) -> None:
+    """Methods that pass through are looked at once, and again when anything was recorded since that began."""
+    meanwhile = Meanwhile()
+
+    async def method(self: Any) -> str:
+        return "in"
+
+    def plain(self: Any) -> str:
+        return "in"
+
+    function: Any = plain if name == "plain" else method
+    function.__wrapped__ = looked = Looked(meanwhile)
+    service = type("Service", (), {name: function})()
+    proxy = InterceptorRegistry().intercepted(service)
+
+    async def use() -> Any:
+        call = getattr(type(proxy), name, None)
+        found = getattr(proxy, name)() if call is None else call(proxy)
+        return found if name == "plain" else await found
+
+    assert await use() == "in"
+    intercept(passing)(lambda: None)  # something is recorded elsewhere, so that it is looked at again
+    meanwhile.change, looked.looks = lambda: intercept(deny)(function), look
+    with suppress(PermissionError, InvalidTargetError):
+        assert await use() == "in"
+    if meanwhile.change is None:  # it was looked at so often
+        for _ in range(2):
+            with pytest.raises((PermissionError, InvalidTargetError)):
+                await use()
