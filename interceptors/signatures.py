@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from inspect import Parameter
+from types import CodeType
 from typing import Any
 
 from interceptors.annotations import Unknown, parts
@@ -114,11 +115,11 @@ def name_of_itself(function: Any) -> str | None:
     by position, if anything does, for the first of all parameters. So there the object goes by name, too. None where nothing
     is wrapped or asked for, or where a wrapper does not hand on what it gets under any name.
     """
-    functions: list[Any] = [function]
-    while hasattr(functions[-1], "__wrapped__"):
-        functions.append(functions[-1].__wrapped__)
-    codes = [each.__code__ for each in functions if inspect.isfunction(each)]
-    if len(codes) != len(functions) or len(codes) == 1:
+    codes: list[CodeType] = []
+    while inspect.isfunction(function):
+        codes.append(function.__code__)
+        function = vars(function).get("__wrapped__")
+    if function is not None or len(codes) < 2:
         return None
     innermost = codes[-1]
     names = innermost.co_varnames[: innermost.co_argcount + innermost.co_kwonlyargcount]
