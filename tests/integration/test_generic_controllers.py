@@ -170,6 +170,29 @@ class FromFields(Generic[T]):
 
 
 @dataclass
+class WhateverFields(Generic[T]):
+    """What is injected is in the argument alone."""
+
+    repository: T
+
+    @get("")
+    async def name(self) -> str:
+        return f"{type(self.repository).__name__} {getattr(self.repository, 'name', '')}"
+
+
+class Whatever(Generic[T]):
+    def __init__(self, repository: T) -> None:
+        self.repository = repository
+
+    @get("")
+    async def name(self) -> str:
+        return f"{type(self.repository).__name__} {getattr(self.repository, 'name', '')}"
+
+
+Provided = Annotated[Special, Provide["special"]]
+
+
+@dataclass
 class MoreFields(FromFields[Special]):
     again: Annotated[Repository, Provide["special"]]
 
@@ -183,7 +206,11 @@ class Injected(Generic[T]):
         return f"{type(self.repository).__name__} {getattr(self.repository, 'name', '')}"
 
 
-@pytest.mark.parametrize("base", [FromFields[Special], MoreFields, Injected[Special]])
+@pytest.mark.parametrize(
+    "base",
+    [FromFields[Special], MoreFields, Injected[Special], WhateverFields[Provided], Whatever[Provided]],
+    ids=["marked field", "inherited field", "marked parameter", "field of the argument", "parameter of the argument"],
+)
 def test_constructors_of_generic_bases_are_injected(base: Any) -> None:
     app = FastAPI()
     install(app, InterceptorRegistry(Container()), [controller(prefix="/x")(_named("Items", base))])

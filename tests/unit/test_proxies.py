@@ -690,3 +690,129 @@ async def test_a_function_of_the_object_s_own_passes_through_whatever_it_is() ->
             result = proxy.own()
             assert (await result if inspect.isawaitable(result) else result) is proxy
     assert EVENTS == []
+
+
+# -- what hands out the object itself ----------------------------------------------------------------------------------
+
+
+async def giving_the_target(ctx: InvocationContext, next: Next) -> Any:
+    await next()
+    return ctx.target
+
+
+def as_a_driver(function: Any) -> Any:
+    """What it gives can be awaited or entered."""
+
+    class Opened:
+        def __init__(self, service: Any) -> None:
+            self.service = service
+
+        def __await__(self) -> Any:
+            return itself(self.service).__await__()
+
+        async def __aenter__(self) -> Any:
+            return self.service
+
+        async def __aexit__(self, *error: object) -> None: ...
+
+    @functools.wraps(function)
+    def opens(self: Any) -> Any:
+        return Opened(self)
+
+    return opens
+
+
+async def itself(thing: Any) -> Any:
+    return thing
+
+
+class Base:
+    async def inherited(self) -> Any:
+        return self
+
+
+class Fluent(Base):
+    @intercept(A)
+    async def decorated(self) -> Any:
+        return self
+
+    @intercept(giving_the_target)
+    async def by_a_layer(self) -> Any: ...
+
+    async def _private(self) -> Any:
+        return self
+
+    def coroutine_of_a_def(self) -> Any:
+        return self.inherited()
+
+    async def __call__(self) -> Any:
+        return self
+
+    def __add__(self, other: Any) -> Any:
+        return self
+
+    def __iadd__(self, other: Any) -> Any:
+        return self
+
+    def __aiter__(self) -> Any:
+        return self
+
+    async def __anext__(self) -> Any:
+        return self
+
+    def __getitem__(self, key: Any) -> Any:
+        return self
+
+    def __await__(self) -> Any:
+        return itself(self).__await__()
+
+    @as_a_driver
+    async def opens(self) -> Any: ...
+
+    @functools.cached_property
+    def cached(self) -> Any:
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "made_up":
+            return self
+        raise AttributeError(name)
+
+
+async def entered(context: Any) -> Any:
+    async with context as found:
+        return found
+
+
+async def added(proxy: Any) -> Any:
+    proxy += 1
+    return proxy
+
+
+HANDING_OUT: dict[str, Any] = {
+    "inherited": lambda proxy: proxy.inherited(),
+    "decorated": lambda proxy: proxy.decorated(),
+    "a layer": lambda proxy: proxy.by_a_layer(),
+    "private": lambda proxy: proxy._private(),
+    "coroutine of a def": lambda proxy: proxy.coroutine_of_a_def(),
+    "called": lambda proxy: proxy(),
+    "operator": lambda proxy: itself(proxy + 1),
+    "operator in place": added,
+    "iterated": lambda proxy: itself(aiter(proxy)),
+    "its items": anext,
+    "item": lambda proxy: itself(proxy["key"]),
+    "awaited": lambda proxy: proxy,
+    "awaited of a driver": lambda proxy: proxy.opens(),
+    "entered of a driver": lambda proxy: entered(proxy.opens()),
+    "cached property": lambda proxy: itself(proxy.cached),
+    "made up": lambda proxy: itself(proxy.made_up),
+    "a method taken from it": lambda proxy: itself(proxy.inherited.__self__),
+}
+
+
+@pytest.mark.parametrize("way", HANDING_OUT)
+async def test_what_gives_the_object_itself_gives_the_proxy(way: str) -> None:
+    """So that what is called on it then is intercepted, too."""
+    proxy = proxied(Fluent())
+    for _ in range(2):
+        assert await HANDING_OUT[way](proxy) is proxy
