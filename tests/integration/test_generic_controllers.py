@@ -193,6 +193,11 @@ Provided = Annotated[Special, Provide["special"]]
 
 
 @dataclass
+class MoreWhateverFields(WhateverFields[Provided]):
+    again: Provided
+
+
+@dataclass
 class MoreFields(FromFields[Special]):
     again: Annotated[Repository, Provide["special"]]
 
@@ -208,8 +213,22 @@ class Injected(Generic[T]):
 
 @pytest.mark.parametrize(
     "base",
-    [FromFields[Special], MoreFields, Injected[Special], WhateverFields[Provided], Whatever[Provided]],
-    ids=["marked field", "inherited field", "marked parameter", "field of the argument", "parameter of the argument"],
+    [
+        FromFields[Special],
+        MoreFields,
+        Injected[Special],
+        WhateverFields[Provided],
+        MoreWhateverFields,
+        Whatever[Provided],
+    ],
+    ids=[
+        "marked field",
+        "inherited field",
+        "marked parameter",
+        "field of the argument",
+        "inherited field of it",
+        "parameter of it",
+    ],
 )
 def test_constructors_of_generic_bases_are_injected(base: Any) -> None:
     app = FastAPI()
