@@ -1,6 +1,7 @@
 """A controller of a generic base class is as one that is written out: parameters, answers, options, OpenAPI, injection."""
 
 import functools
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
@@ -261,3 +262,39 @@ def test_the_same_inherited_method_has_the_types_of_each_class_in_one_applicatio
         assert client.post("/prices", json={"name": "green"}).status_code == 422
         assert client.post("/prices", json={"amount": 2}).json() == {"amount": 2}
     assert seen == [Tea, Price]
+
+
+TYPE_PARAMETERS = """
+from __future__ import annotations
+
+class Crud[T]:
+    @post("")
+    async def create(self, item: T, more: list[T] | None = None) -> T:
+        return item
+
+class Pairs[K, T](Crud[T]):
+    @get("/{key}")
+    async def show(self, key: K) -> K:
+        return key
+
+class Teas(Pairs[int, Tea]):
+    pass
+"""
+
+
+class WrittenOutTeas:
+    @get("/{key}")
+    async def show(self, key: int) -> int:
+        return key
+
+    @post("")
+    async def create(self, item: Tea, more: list[Tea] | None = None) -> Tea:
+        return item
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="type parameters")
+def test_type_parameters_are_known_in_postponed_annotations() -> None:
+    """They are names of the class alone, and of no module."""
+    names: dict[str, Any] = {"__name__": __name__, "post": post, "get": get, "Tea": Tea}
+    exec(TYPE_PARAMETERS, names)
+    assert list(served(names["Teas"], "/3")) == list(served(WrittenOutTeas, "/3"))

@@ -352,14 +352,52 @@ async def test_a_layer_that_answers_early_does_not_reopen_the_request() -> None:
     assert seen == [None]
 
 
-async def test_a_call_that_is_closed_in_another_context_closes() -> None:
+async def waits(*_: Any) -> None:
+    await asyncio.Event().wait()
+
+
+class Container(containers.DeclarativeContainer):
+    slow = providers.Coroutine(waits, InvocationBindings.request)
+
+
+class Waiting:
+    async def itself(self) -> None:
+        await waits()
+
+    async def for_the_user(self, user: Annotated[Any, Provide["current_user"]]) -> None: ...
+
+    async def for_a_provider(self, slow: Annotated[Any, Provide["slow"]]) -> None: ...
+
+    async def in_another_call(self, ctx: InvocationContext) -> None:
+        await InterceptorRegistry().invoke(self, "run", ctx.get("slow"))
+
+    async def run(self, what: Any) -> None:
+        await what
+
+
+async def around(entry: Entry) -> None:
+    async with entry.running_as(entry.context()):
+        await waits()
+
+
+CALLS: dict[str, Any] = {
+    "door": lambda registry: Entry(registry, Waiting(), "itself")(),
+    "invoke": lambda registry: registry.invoke(Waiting(), "itself"),
+    "proxy": lambda registry: registry.intercepted(Waiting()).itself(),
+    "running_as": lambda registry: around(Entry(registry, Waiting(), "itself")),
+    "current user": lambda registry: registry.invoke(Waiting(), "for_the_user", request="the request"),
+    "provider": lambda registry: registry.invoke(Waiting(), "for_a_provider"),
+    "provider for an outer call": lambda registry: registry.invoke(Waiting(), "in_another_call"),
+}
+
+
+@pytest.mark.parametrize("by", CALLS)
+async def test_a_call_that_is_closed_in_another_context_closes(by: str) -> None:
     """As the event loop does with what is left at its end; the context it is closed in stays as it is."""
-
-    async def waits() -> None:
-        await asyncio.Event().wait()
-
-    call = Entry(InterceptorRegistry(), waits)()
-    contextvars.copy_context().run(call.send, None)
+    call = CALLS[by](InterceptorRegistry(Container(), current_user=waits))
+    context = contextvars.copy_context()
+    while context.run(call.send, None) is None:  # a checkpoint of anyio's
+        pass
     call.close()
     with pytest.raises(OutsideInvocationError):
         InvocationBindings.context()
