@@ -9,6 +9,7 @@ from dependency_injector import containers, providers
 from dependency_injector.wiring import Provide
 
 from interceptors import (
+    Entry,
     InterceptorRegistry,
     InvalidTargetError,
     InvocationBindings,
@@ -461,6 +462,28 @@ async def test_what_is_in_a_chain_somewhere_can_be_replaced() -> None:
     registry.add_global(compose(part), source="route")
     with without(registry, part), override(registry, local, FAKE):
         assert await registry.invoke(Local(), "work", source=InvocationSource("job")) == "log fake worked"
+
+
+@pytest.mark.parametrize("way", ["door", "proxy", "invoke"])
+async def test_what_is_in_a_known_chain_can_be_replaced_though_that_does_not_run(way: str) -> None:
+    """A method's own layer, a part of one, what a key of it is bound to: a fixture may replace more than a test runs."""
+    registry, part, local = given(), tag("part"), tag("local")
+
+    class Local:
+        @intercept(local, compose(part), "cache")
+        async def work(self) -> str:
+            return "worked"
+
+    calls: dict[str, Any] = {
+        "door": Entry(registry, Local(), "work"),
+        "proxy": registry.intercepted(Local()).work,
+        "invoke": lambda: registry.invoke(Local(), "work"),
+    }
+    assert await calls[way]() == "log local part cache worked"
+    for each in (local, part, "cache", CACHE):
+        with without(registry, each), override(registry, LOG, FAKE):
+            pass
+    assert await calls[way]() == "log local part cache worked"
 
 
 async def test_a_group_can_be_left_out_or_replaced_as_one() -> None:
