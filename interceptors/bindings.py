@@ -128,12 +128,12 @@ def _parts(provider: providers.Provider[Any]) -> list[Any]:
     return [provider, *provider.traverse()]
 
 
-def _binding(provider: Any) -> str | None:
+def _binding(provider: object) -> str | None:
     function: object = getattr(provider, "provides", None)
     return next((name for name, known in _FUNCTIONS.items() if known is function), None)
 
 
-def check_container(container: Any, current_user: Any) -> None:
+def check_container(container: object, current_user: object) -> None:
     """Raises what is wrong with the providers of a container where invocations take part.
 
     WrongCallError for what is no container; InjectionError, see `check_kept`; DuplicateKeyError for a provider with the

@@ -160,7 +160,7 @@ def _problem(
     return None
 
 
-def _fits(value: object, annotation: Any) -> bool:
+def _fits(value: object, annotation: object) -> bool:
     """Is it what the annotation says? Only the plain ones are looked at."""
     origin = get_origin(annotation)
     if origin in (Union, UnionType):

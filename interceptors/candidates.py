@@ -170,7 +170,7 @@ def _add_level(found: list[Candidate], level: str, records: Iterable[tuple[Any, 
             _leave_out([*found, *local], lambda _: True, "skipped: @skip_interceptors()")
         for group in metadata.intercepts:
 
-            def asked_by(holder: Any = holder) -> str:
+            def asked_by(holder: object = holder) -> str:
                 return f"@intercept on {name_of(holder)}, {location(holder)}"
 
             _merge(local, [_candidate(level, item, asked_by, resolve) for item in group], level)

@@ -27,7 +27,7 @@ def _layer(interceptor: InterceptorFunction, inner: Step) -> Step:
     # no frame of ours is left while something is awaited, and without state of its own `next` can be called again.
     bind: Callable[[Any], Next] = getattr(inner, "__get__")  # noqa: B009 (quicker than MethodType(inner, ctx))
 
-    def step(ctx: Any) -> Awaitable[Any]:
+    def step(ctx: object) -> Awaitable[Any]:
         return interceptor(ctx, bind(ctx))
 
     return step

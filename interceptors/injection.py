@@ -44,7 +44,7 @@ class Pending:
         self.start = start
 
 
-async def settle(value: Any) -> Any:
+async def settle(value: object) -> Any:
     """The value itself, awaited if it is pending."""
     return await value.start() if type(value) is Pending else value
 
@@ -152,7 +152,7 @@ class Injector:
         provider = modified(marker, self.own(target), self._map)
         return self.from_provider(provider) if call else lambda ctx: handed_out(ctx, provider)
 
-    def _from_key(self, key: str, marker: Any, owner: str, parameter: str, *, call: bool) -> Getter:
+    def _from_key(self, key: str, marker: object, owner: str, parameter: str, *, call: bool) -> Getter:
         provider = InvocationBindings.providers.get(key) or self.provider(key)
         made = None if provider is None else modified(marker, provider, self._map)
         provided: Getter | None = None

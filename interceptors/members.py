@@ -32,7 +32,7 @@ _SOURCE = InvocationSource("proxy")
 # -- running the chain -------------------------------------------------------------------------------------------------
 
 
-def running(registry: Registered, name: str, function: Any, *, of_one: bool = False) -> Member:
+def running(registry: Registered, name: str, function: object, *, of_one: bool = False) -> Member:
     """A method that runs its chain. `function` is the one behind it; `of_one` object alone, whose proxy keeps this."""
     if is_async(function) and not inspect.iscoroutinefunction(function):  # a `def` behind `functools.wraps`
         options = {"context_class": OpenedContext, "finish": await_or_enter}
@@ -137,7 +137,7 @@ class Passage:
         return True
 
 
-def passing(passage: Passage, name: str, function: Any) -> Member:
+def passing(passage: Passage, name: str, function: object) -> Member:
     """A method that passes through; where it gives the object itself, the caller gets the proxy."""
 
     def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -182,7 +182,7 @@ class SpecialPassage:
         return True
 
 
-def special(passage: SpecialPassage, owner: type, name: str, function: Any, run_chain: Member) -> Member:
+def special(passage: SpecialPassage, owner: type, name: str, function: object, run_chain: Member) -> Member:
     """A special method that passes through, or by `run_chain` if it is decorated by now."""
 
     def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:

@@ -122,7 +122,7 @@ def record(decorator: str, target: object, **recorded: Any) -> None:
     note_call(decorator, holder)
 
 
-def note_call(decorator: str, function: Any, *, of_route: bool = False) -> None:
+def note_call(decorator: str, function: object, *, of_route: bool = False) -> None:
     """Note that a decorator was called with a function, unless it stands above it where the function is written."""
     if not isinstance(function, type) and (place := place_of_call(function)) is not None:
         known, call = metadata_of(function), f"@{decorator} in {place}"
@@ -134,7 +134,7 @@ def note_call(decorator: str, function: Any, *, of_route: bool = False) -> None:
         changes.note_record()
 
 
-def functions_in(thing: Any) -> Iterator[Any]:
+def functions_in(thing: object) -> Iterator[Any]:
     """The function of a method, a partial or the like, and those around which it was put with `functools.wraps`."""
     seen: list[Any] = []
     while not any(thing is each for each in seen):
@@ -161,7 +161,7 @@ def method_levels(owner: type, name: str) -> Iterator[tuple[type, Metadata]]:
             yield cls, found
 
 
-def mark_as_reached(function: Any) -> None:
+def mark_as_reached(function: object) -> None:
     """Say of a function of ours that it runs the chain of what it wraps: what is recorded there is nobody else's to run."""
     setattr(function, _ATTRIBUTE, _REACHED)
 
@@ -182,7 +182,7 @@ _Found: TypeAlias = list[tuple[str, Any, Metadata]]
 _THROUGH: tuple[type, ...] = (partial, partialmethod, staticmethod, classmethod)
 
 
-def _collect(thing: Any, found: _Found, seen: set[int]) -> None:
+def _collect(thing: object, found: _Found, seen: set[int]) -> None:
     while isinstance(thing, _THROUGH):
         thing = getattr(thing, "func", None) or getattr(thing, "__func__", None)
     if isinstance(thing, type):
@@ -213,7 +213,7 @@ def _collect(thing: Any, found: _Found, seen: set[int]) -> None:
         _add(found, "method", [(holder, merged)])
 
 
-def names_in(owner: type, function: Any) -> Sequence[str]:
+def names_in(owner: type, function: object) -> Sequence[str]:
     """The name under which a class itself has a function, in a sequence; empty if it has none of the function's name."""
     name: object = getattr(function, "__name__", None)
     if not isinstance(name, str):

@@ -263,7 +263,7 @@ async def _unpack_later(spec: ArgumentSpec, values: Mapping[str, Any]) -> Any:
     return spec.unpack({name: await settle(value) for name, value in values.items()})
 
 
-async def _call_later(ctx: InvocationContext, function: Any, arguments: Any, finish: Finish) -> Any:
+async def _call_later(ctx: InvocationContext, function: object, arguments: object, finish: Finish) -> Any:
     function = await settle(function)
     args, kwargs = await settle(arguments)
     return await finish(ctx, function, args, kwargs)
@@ -278,5 +278,5 @@ async def _inline(ctx: InvocationContext, function: Any, args: Iterable[Any], kw
     return await result if inspect.isawaitable(result) else result
 
 
-def _finish_of(function: Any) -> Finish | None:
+def _finish_of(function: object) -> Finish | None:
     return None if is_async(function) else _inline

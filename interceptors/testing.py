@@ -37,12 +37,12 @@ __all__ = ["make_context", "override", "record", "run_interceptor", "without"]
 def make_context(
     args: Mapping[str, Any] | None = None,
     *,
-    target: Any = None,
+    target: object = None,
     method: str | None = None,
     source: InvocationSource | None = None,
-    request: Any = None,
-    response: Any = None,
-    user: Any = MISSING,
+    request: object = None,
+    response: object = None,
+    user: object = MISSING,
     annotations: Mapping[str, Any] | None = None,
     bindings: Mapping[str, Any] | None = None,
     registry: InterceptorRegistry | None = None,
@@ -80,7 +80,7 @@ async def run_interceptor(
     interceptor: InterceptorOrKey,
     ctx: InvocationContext | None = None,
     *,
-    returns: Any = None,
+    returns: object = None,
     raises: BaseException | None = None,
     target: Callable[[], Awaitable[Any]] | None = None,
     registry: InterceptorRegistry | None = None,
@@ -220,7 +220,7 @@ def _identities(part: Part | Candidate) -> Iterator[Hashable]:
         yield from _identities(each)
 
 
-def _http(verb: str, path: str, headers: Mapping[str, str], response: Any) -> tuple[Any, Any]:
+def _http(verb: str, path: str, headers: Mapping[str, str], response: object) -> tuple[Any, Any]:
     from starlette.requests import Request  # noqa: PLC0415 (only here a web framework is needed)
     from starlette.responses import Response  # noqa: PLC0415
 

@@ -59,7 +59,7 @@ class Aside:
         self.on = False
 
 
-def bind_request(request: HTTPConnection, key: str, value: Any) -> None:
+def bind_request(request: HTTPConnection, key: str, value: object) -> None:
     """`ctx.bind_request` for FastAPI dependencies, which run before there is an invocation."""
     state = RequestState.of(request)
     if state is None:
@@ -67,7 +67,7 @@ def bind_request(request: HTTPConnection, key: str, value: Any) -> None:
     state.bindings[key] = value
 
 
-def entry_of(function: Any) -> Entry | None:
+def entry_of(function: object) -> Entry | None:
     """The chain that a door runs; also where others have wrapped the door, with `functools.wraps` or in a partial."""
     while isinstance(function, partial):
         function = function.func
@@ -75,7 +75,7 @@ def entry_of(function: Any) -> Entry | None:
     return found if isinstance(found, Entry) else None
 
 
-def mark(function: Any, entry: Entry) -> None:
+def mark(function: object, entry: Entry) -> None:
     """Note the chain that a function runs."""
     setattr(function, _ENTRY, entry)
 

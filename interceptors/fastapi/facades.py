@@ -58,7 +58,7 @@ class Facade:
         own.update({name: value for name, value in found.items() if name != "__wrapped__"})
 
 
-def facade_of(function: Any) -> Facade | None:
+def facade_of(function: object) -> Facade | None:
     """The facade that a function is; None for what others have put around one."""
     found = getattr(function, _FACADE, None)
     return found if isinstance(found, Facade) and found.function is function else None

@@ -90,7 +90,7 @@ def found_routes(routes: Sequence[Any], prefix: str = "") -> Iterator[FoundRoute
             yield FoundRoute(shown(route), prefix)
 
 
-def registry_of(app: Any) -> InterceptorRegistry | None:
+def registry_of(app: object) -> InterceptorRegistry | None:
     """The registry that is installed on an application."""
     found = getattr(getattr(app, "state", None), "interceptors", None)
     return found if isinstance(found, InterceptorRegistry) else None

@@ -22,7 +22,7 @@ __all__ = ["Installation", "installation_of"]
 _WATCHED = "__interceptors_installation__"
 
 
-def installation_of(app: Any) -> "Installation | None":
+def installation_of(app: object) -> "Installation | None":
     """What `install` has put on an application."""
     found = getattr(getattr(app, "state", None), "interceptors_installation", None)
     return found if isinstance(found, Installation) else None
@@ -70,7 +70,7 @@ class Installation:
             elif is_included(route):
                 self._watch(route, self._look)
 
-    def _watch(self, included: Any, look: Callable[[list[Any]], None]) -> None:
+    def _watch(self, included: object, look: Callable[[list[Any]], None]) -> None:
         if getattr(included, _WATCHED, None) is not self:
             setattr(included, _WATCHED, self)
             watch(included, look)

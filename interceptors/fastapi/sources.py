@@ -137,7 +137,7 @@ def route_of(scope: Any) -> Any:
     return inclusion if getattr(inclusion, "original_route", None) is route else route
 
 
-def _status_of(route: Any) -> int:
+def _status_of(route: object) -> int:
     """The status that FastAPI answers with on a route; without one, that of its response class, as in its document."""
     status: int | None = getattr(route, "status_code", None)
     if status is not None:

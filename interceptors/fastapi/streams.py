@@ -117,7 +117,7 @@ async def _some_async_generator() -> AsyncIterator[Any]:
     yield
 
 
-async def items_of(entry: Entry, args: tuple[Any, ...], values: dict[str, Any], request: Any) -> AsyncIterator[Any]:
+async def items_of(entry: Entry, args: tuple[Any, ...], values: dict[str, Any], request: object) -> AsyncIterator[Any]:
     """The items of a generator handler that is called as one: the chain runs before the first of them."""
     if args or request is None:
         values = by_name(entry, args, values)

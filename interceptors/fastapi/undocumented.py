@@ -162,7 +162,7 @@ def original_of(picture: Picture) -> Any:
     return getattr(picture, "original_route", picture)
 
 
-def shown(candidate: Any) -> Any:
+def shown(candidate: object) -> Any:
     """What has the path, the endpoint and the application of a picture: of everything but an APIRoute a route of its own."""
     return getattr(candidate, "starlette_route", None) or candidate
 

@@ -47,7 +47,7 @@ class SQLResult:
         self.rowcount = rowcount
 
 
-def taken_over(value: Any, old: SQLRequest) -> SQLRequest:
+def taken_over(value: object, old: SQLRequest) -> SQLRequest:
     """What a request stands for that replaces an old one."""
     if not isinstance(value, SQLRequest):
         raise TypeError(f"ctx.req takes a SQLRequest, not {type(value).__name__}: {value!r:.80}")
