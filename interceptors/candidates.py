@@ -160,7 +160,9 @@ def make_part(
     return part
 
 
-def _add_level(found: list[Candidate], level: str, records: Iterable[tuple[Any, Metadata]], resolve: Resolve) -> None:
+def _add_level(
+    found: list[Candidate], level: str, records: Iterable[tuple[object, Metadata]], resolve: Resolve
+) -> None:
     """Add the lists of one level, the base's first; what it names again leaves its place further out."""
     local: list[Candidate] = []
     for holder, metadata in records:

@@ -35,7 +35,7 @@ def _layer(interceptor: InterceptorFunction, inner: Step) -> Step:
 
 def _layer_by_hand(interceptor: InterceptorFunction, inner: Step) -> Step:
     # The same for a chain whose target is only known when it is run: what goes from step to step is (context, next).
-    def step(call: tuple[Any, Next]) -> Awaitable[Any]:
+    def step(call: tuple[object, Next]) -> Awaitable[Any]:
         return interceptor(call[0], MethodType(inner, call))
 
     return step
@@ -92,7 +92,7 @@ def compose(*interceptors: InterceptorOrKey) -> Chain:
     return Chain(interceptors)
 
 
-def _call_next(call: tuple[Any, Next]) -> Awaitable[Any]:
+def _call_next(call: tuple[object, Next]) -> Awaitable[Any]:
     return call[1]()
 
 

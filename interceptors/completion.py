@@ -195,7 +195,7 @@ def as_exception(error: object) -> Exception:
 
 
 async def run_in_turn(
-    hooks: Iterable[Hook], where: str, next_timeout: float, take_turn: Callable[[HookRun], tuple[Any, ...]]
+    hooks: Iterable[Hook], where: str, next_timeout: float, take_turn: Callable[[HookRun], tuple[object, ...]]
 ) -> Signal | None:
     """Run the hooks of one event in turn, until one fails or ends it: gives that signal, else None.
 

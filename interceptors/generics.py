@@ -59,7 +59,7 @@ def _is_generic(owner: type) -> bool:
     return any(getattr(cls, "__parameters__", ()) for cls in owner.__mro__)
 
 
-def _with_parameters(names: Mapping[str, Any], thing: object) -> Mapping[str, Any]:
+def _with_parameters(names: Mapping[str, object], thing: object) -> Mapping[str, Any]:
     """Names, and those of a class's or function's own type parameters (`class Crud[T]`), which are no module's."""
     parameters = getattr(thing, "__type_params__", ())
     return {**names, **{parameter.__name__: parameter for parameter in parameters}} if parameters else names
@@ -86,6 +86,6 @@ def _variables(owner: type) -> Mapping[type, Mapping[Any, Any]]:
     return found
 
 
-def _given(argument: object, names: Mapping[str, Any], variables: Mapping[Any, Any]) -> Any:
+def _given(argument: object, names: Mapping[str, object], variables: Mapping[object, object]) -> Any:
     value, exact = evaluate(argument, names)
     return substitute(value, variables) if exact else argument

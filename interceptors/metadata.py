@@ -222,7 +222,7 @@ def names_in(owner: type, function: object) -> Sequence[str]:
     return (name,) if function_behind(held) is function else ()
 
 
-def _add(found: _Found, level: str, records: Iterable[tuple[Any, Metadata]]) -> None:
+def _add(found: _Found, level: str, records: Iterable[tuple[object, Metadata]]) -> None:
     """Add records that are not there yet: `functools.wraps` copies them, and a method is found in two ways."""
     for holder, record in records:
         if not any(known is record for _, _, known in found):
@@ -268,5 +268,5 @@ def _has_all_of(outer: Metadata, inner: Metadata) -> bool:
     )
 
 
-def _without(items: Iterable[Any], others: Sequence[Any]) -> list[Any]:
+def _without(items: Iterable[object], others: Sequence[object]) -> list[Any]:
     return [item for item in items if not any(item is other for other in others)]

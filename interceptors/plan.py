@@ -259,7 +259,7 @@ _LOOKED_AT: dict[str, Any] = {"*": None}
 """In the place of a caller's keyword arguments: they are in `ctx.args` now. Truthy, which is what `call_method` asks."""
 
 
-async def _unpack_later(spec: ArgumentSpec, values: Mapping[str, Any]) -> Any:
+async def _unpack_later(spec: ArgumentSpec, values: Mapping[str, object]) -> Any:
     return spec.unpack({name: await settle(value) for name, value in values.items()})
 
 
@@ -269,11 +269,11 @@ async def _call_later(ctx: InvocationContext, function: object, arguments: objec
     return await finish(ctx, function, args, kwargs)
 
 
-async def _await(ctx: InvocationContext, function: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+async def _await(ctx: InvocationContext, function: Any, args: Iterable[object], kwargs: Mapping[str, object]) -> Any:
     return await function(*args, **kwargs)
 
 
-async def _inline(ctx: InvocationContext, function: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+async def _inline(ctx: InvocationContext, function: Any, args: Iterable[object], kwargs: Mapping[str, object]) -> Any:
     result = function(*args, **kwargs)
     return await result if inspect.isawaitable(result) else result
 

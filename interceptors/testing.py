@@ -241,8 +241,8 @@ def _http(verb: str, path: str, headers: Mapping[str, str], response: object) ->
     return Request(scope), Response() if response is None else response
 
 
-def _fake_target(args: Mapping[str, Any], annotations: Mapping[str, Any]) -> Any:
-    async def target(**_: Any) -> None:
+def _fake_target(args: Mapping[str, object], annotations: Mapping[str, object]) -> Any:
+    async def target(**_: object) -> None:
         """Does nothing."""
 
     target.__signature__ = Signature([Parameter(name, Parameter.KEYWORD_ONLY) for name in args])  # type: ignore[attr-defined]

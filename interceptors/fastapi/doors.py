@@ -125,7 +125,7 @@ def http_door(
     return door
 
 
-def by_name(entry: Entry, args: tuple[Any, ...], values: Mapping[str, Any]) -> dict[str, Any]:
+def by_name(entry: Entry, args: tuple[object, ...], values: Mapping[str, object]) -> dict[str, Any]:
     """The arguments of a call by name, defaults filled in. Raises TypeError for those that the handler does not take."""
     return dict(entry.target.arguments.bind(args, values).items())
 
@@ -160,7 +160,7 @@ def called_by_fastapi(dependant: Any, signature: TargetSignature) -> TargetSigna
     )
 
 
-async def in_thread(ctx: InvocationContext, function: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+async def in_thread(ctx: InvocationContext, function: Any, args: Iterable[object], kwargs: Mapping[str, object]) -> Any:
     """Call a `def` as FastAPI does."""
     return await run_in_threadpool(partial(function, *args, **kwargs))
 
@@ -190,4 +190,4 @@ def never_called(handler: Any) -> Any:
     return FunctionType(_never_called.__code__, names, getattr(handler, "__name__", type(handler).__name__))
 
 
-async def _never_called(*args: Any, **kwargs: Any) -> None: ...
+async def _never_called(*args: object, **kwargs: object) -> None: ...

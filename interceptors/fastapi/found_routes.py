@@ -81,7 +81,7 @@ class FoundRoute:
         return entry_of(self.picture.dependant.call) if gate is None else gate.put()
 
 
-def found_routes(routes: Sequence[Any], prefix: str = "") -> Iterator[FoundRoute]:
+def found_routes(routes: Sequence[object], prefix: str = "") -> Iterator[FoundRoute]:
     """The routes of an application and of the routers that it includes; mounts, but not what is in them."""
     for route in routes:
         if is_included(route):

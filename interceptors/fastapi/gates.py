@@ -135,7 +135,7 @@ class Gate:
         straight = straight_call(self.picture, call)
         stays = False
 
-        async def stand_in(**values: Any) -> Any:
+        async def stand_in(**values: object) -> Any:
             if stays:
                 return call(**values) if is_stream(self.picture) else await straight(values)
             self.put()

@@ -136,13 +136,15 @@ def _finish(picture: Picture, call: object, target: Target) -> Finish | None:
 
 
 def _instead(finish: Finish, call: object) -> Finish:
-    async def other(ctx: InvocationContext, function: object, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+    async def other(
+        ctx: InvocationContext, function: object, args: Iterable[object], kwargs: Mapping[str, object]
+    ) -> Any:
         return await finish(ctx, call, args, kwargs)
 
     return other
 
 
-async def _awaiting(ctx: InvocationContext, function: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+async def _awaiting(ctx: InvocationContext, function: Any, args: Iterable[object], kwargs: Mapping[str, object]) -> Any:
     return await function(*args, **kwargs)
 
 

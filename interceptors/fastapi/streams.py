@@ -40,7 +40,7 @@ class StreamContext(RouteContext):
     opened: tuple[Any, ...] = ()
 
 
-async def opening(ctx: InvocationContext, function: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+async def opening(ctx: InvocationContext, function: Any, args: Iterable[object], kwargs: Mapping[str, object]) -> Any:
     """Call a generator function: nothing of its body runs yet."""
     iterator = function(*args, **kwargs)
     if isinstance(ctx, StreamContext):
@@ -117,7 +117,9 @@ async def _some_async_generator() -> AsyncIterator[Any]:
     yield
 
 
-async def items_of(entry: Entry, args: tuple[Any, ...], values: dict[str, Any], request: object) -> AsyncIterator[Any]:
+async def items_of(
+    entry: Entry, args: tuple[object, ...], values: dict[str, Any], request: object
+) -> AsyncIterator[Any]:
     """The items of a generator handler that is called as one: the chain runs before the first of them."""
     if args or request is None:
         values = by_name(entry, args, values)
@@ -172,6 +174,6 @@ class _Items:
                     await run_sync(iterator.close)
 
 
-async def _each(items: Iterable[Any]) -> AsyncIterator[Any]:
+async def _each(items: Iterable[object]) -> AsyncIterator[Any]:
     for item in items:
         yield item

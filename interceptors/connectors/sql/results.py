@@ -59,7 +59,7 @@ def taken_over(value: object, old: SQLRequest) -> SQLRequest:
     )
 
 
-def _row(row: Sequence[Any], columns: int) -> tuple[Any, ...]:
+def _row(row: Sequence[object], columns: int) -> tuple[Any, ...]:
     if isinstance(row, Mapping):
         raise TypeError("A row of SQLResult is a sequence of values; for dicts assign the list of dicts itself.")
     values = tuple(row)
