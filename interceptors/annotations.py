@@ -59,7 +59,7 @@ def module_names(name: str | None) -> dict[str, Any]:
     return {} if module is None else vars(module)
 
 
-def evaluate(annotation: Any, names: Mapping[str, Any]) -> tuple[Any, bool]:
+def evaluate(annotation: object, names: Mapping[str, object]) -> tuple[Any, bool]:
     """The value of a postponed annotation, and whether all of its names exist. What cannot be evaluated stays text."""
     if isinstance(annotation, ForwardRef):
         annotation = annotation.__forward_arg__
@@ -78,7 +78,7 @@ def evaluate(annotation: Any, names: Mapping[str, Any]) -> tuple[Any, bool]:
 # -- looking through ---------------------------------------------------------------------------------------------------
 
 
-def parts(annotation: Any, names: Mapping[str, Any]) -> Iterator[Any]:
+def parts(annotation: object, names: Mapping[str, object]) -> Iterator[Any]:
     """What an annotation is made of: its metadata, the members of its union; aliases and text are looked through."""
     waiting = [(annotation, names)]
     opened = 0
@@ -109,7 +109,7 @@ def _is_alias(candidate: object) -> bool:
     return type(candidate).__name__ == "TypeAliasType"
 
 
-def _opened(part: Any, origin: Any, names: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+def _opened(part: Any, origin: Any, names: Mapping[str, object]) -> tuple[Any, Mapping[str, Any]]:
     """What an alias stands for, its variables substituted, and the names that text in it may use."""
     alias = origin if _is_alias(origin) else part
     try:
@@ -121,7 +121,7 @@ def _opened(part: Any, origin: Any, names: Mapping[str, Any]) -> tuple[Any, Mapp
     return substitute(value, variables), {**names, **module_names(getattr(alias, "__module__", None))}
 
 
-def _value_with_inventions(alias: Any) -> Any:
+def _value_with_inventions(alias: object) -> Any:
     """The value of a `type` statement over names that exist for type checkers only.
 
     It is computed by a function that has no public name, which is run once more with such names invented; the alias
@@ -137,7 +137,7 @@ def _value_with_inventions(alias: Any) -> Any:
 # -- type variables ----------------------------------------------------------------------------------------------------
 
 
-def bind_variables(variables: Iterable[Any], values: Iterable[Any]) -> dict[Any, Any]:
+def bind_variables(variables: Iterable[object], values: Iterable[object]) -> dict[Any, Any]:
     """What type variables stand for: what they are given in this order, else their defaults. Others are left out."""
     given = list(values)
     bound: dict[Any, Any] = {}
@@ -152,7 +152,7 @@ def bind_variables(variables: Iterable[Any], values: Iterable[Any]) -> dict[Any,
     return bound
 
 
-def substitute(annotation: Any, variables: Mapping[Any, Any]) -> Any:
+def substitute(annotation: Any, variables: Mapping[object, object]) -> Any:
     """The same annotation with type variables replaced, also within other types; those that stand for nothing stay."""
     if isinstance(annotation, TypeVar):
         return variables.get(annotation, annotation)
@@ -165,7 +165,7 @@ def substitute(annotation: Any, variables: Mapping[Any, Any]) -> Any:
     return annotation[tuple(values)]
 
 
-def _parameters(annotation: Any) -> Iterable[Any]:
+def _parameters(annotation: object) -> Iterable[Any]:
     """The type variables in a type. A class has none: `Page` is not `Page[T]`, unless pydantic has made it of that."""
     if isinstance(annotation, type):
         parameters: Iterable[Any] = getattr(annotation, "__pydantic_generic_metadata__", {}).get("parameters", ())

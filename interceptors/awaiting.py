@@ -25,7 +25,7 @@ def awaiting(interceptor: object, function: InterceptorFunction) -> InterceptorF
 
 
 def _awaited(interceptor: object, function: InterceptorFunction) -> InterceptorFunction:
-    async def run(ctx: Any, next: Next) -> Any:
+    async def run(ctx: object, next: Next) -> Any:
         given: list[object] = []  # what came from further in
         cell = current.get()
 

@@ -40,7 +40,7 @@ def _current_user() -> Any:
     return running().user_at_once()
 
 
-def _provider(function: Callable[[], Any]) -> providers.Provider[Any]:
+def _provider(function: Callable[[], object]) -> providers.Provider[Any]:
     provider: providers.Callable[Any] = providers.Callable(function)
     # dependency-injector remembers from the first call whether a provider is asynchronous; these four never are.
     provider.disable_async_mode()
@@ -65,7 +65,7 @@ _FUNCTIONS = {"context": running, "request": _request, "response": _response, "c
 # -- calling as an invocation ------------------------------------------------------------------------------------------
 
 
-def called_as(ctx: InvocationContext, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def called_as(ctx: InvocationContext, function: Callable[..., object], *args: object, **kwargs: object) -> Any:
     """Call a provider or a function for which this invocation is the one that runs, whatever task this is.
 
     So it is, too, when what this gives is awaited.
@@ -91,7 +91,7 @@ def _called(ctx: InvocationContext, function: Callable[..., Any], *args: Any, **
             cell[0] = None
 
 
-async def _awaited(cell: Cell, awaitable: Awaitable[Any]) -> Any:
+async def _awaited(cell: Cell, awaitable: Awaitable[object]) -> Any:
     token = current.set(cell)
     try:
         return await awaitable
@@ -128,12 +128,12 @@ def _parts(provider: providers.Provider[Any]) -> list[Any]:
     return [provider, *provider.traverse()]
 
 
-def _binding(provider: Any) -> str | None:
+def _binding(provider: object) -> str | None:
     function: object = getattr(provider, "provides", None)
     return next((name for name, known in _FUNCTIONS.items() if known is function), None)
 
 
-def check_container(container: Any, current_user: Any) -> None:
+def check_container(container: object, current_user: object) -> None:
     """Raises what is wrong with the providers of a container where invocations take part.
 
     WrongCallError for what is no container; InjectionError, see `check_kept`; DuplicateKeyError for a provider with the

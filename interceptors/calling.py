@@ -125,7 +125,7 @@ def check_not_bare(thing: object) -> None:
 
 
 def _refuse(
-    function: Callable[..., Any], example: str, problem: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    function: Callable[..., object], example: str, problem: str, args: tuple[object, ...], kwargs: dict[str, Any]
 ) -> NoReturn:
     is_method = next(iter(inspect.signature(function).parameters), "") == "self"
     shown = example.format(*args[:1]) if is_method else example
@@ -137,7 +137,7 @@ def _refuse(
 
 
 def _problem(
-    signature: Signature, checked: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
+    signature: Signature, checked: tuple[str, ...], args: tuple[object, ...], kwargs: dict[str, Any]
 ) -> str | None:
     """What is wrong with a call, in words that follow the function's name."""
     parameters = signature.parameters
@@ -160,7 +160,7 @@ def _problem(
     return None
 
 
-def _fits(value: object, annotation: Any) -> bool:
+def _fits(value: object, annotation: object) -> bool:
     """Is it what the annotation says? Only the plain ones are looked at."""
     origin = get_origin(annotation)
     if origin in (Union, UnionType):

@@ -160,7 +160,9 @@ def make_part(
     return part
 
 
-def _add_level(found: list[Candidate], level: str, records: Iterable[tuple[Any, Metadata]], resolve: Resolve) -> None:
+def _add_level(
+    found: list[Candidate], level: str, records: Iterable[tuple[object, Metadata]], resolve: Resolve
+) -> None:
     """Add the lists of one level, the base's first; what it names again leaves its place further out."""
     local: list[Candidate] = []
     for holder, metadata in records:
@@ -170,7 +172,7 @@ def _add_level(found: list[Candidate], level: str, records: Iterable[tuple[Any, 
             _leave_out([*found, *local], lambda _: True, "skipped: @skip_interceptors()")
         for group in metadata.intercepts:
 
-            def asked_by(holder: Any = holder) -> str:
+            def asked_by(holder: object = holder) -> str:
                 return f"@intercept on {name_of(holder)}, {location(holder)}"
 
             _merge(local, [_candidate(level, item, asked_by, resolve) for item in group], level)

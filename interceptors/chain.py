@@ -27,7 +27,7 @@ def _layer(interceptor: InterceptorFunction, inner: Step) -> Step:
     # no frame of ours is left while something is awaited, and without state of its own `next` can be called again.
     bind: Callable[[Any], Next] = getattr(inner, "__get__")  # noqa: B009 (quicker than MethodType(inner, ctx))
 
-    def step(ctx: Any) -> Awaitable[Any]:
+    def step(ctx: object) -> Awaitable[Any]:
         return interceptor(ctx, bind(ctx))
 
     return step
@@ -35,7 +35,7 @@ def _layer(interceptor: InterceptorFunction, inner: Step) -> Step:
 
 def _layer_by_hand(interceptor: InterceptorFunction, inner: Step) -> Step:
     # The same for a chain whose target is only known when it is run: what goes from step to step is (context, next).
-    def step(call: tuple[Any, Next]) -> Awaitable[Any]:
+    def step(call: tuple[object, Next]) -> Awaitable[Any]:
         return interceptor(call[0], MethodType(inner, call))
 
     return step
@@ -98,7 +98,7 @@ def compose(*interceptors: InterceptorOrKey) -> Chain:
     return Chain(interceptors)
 
 
-def _call_next(call: tuple[Any, Next]) -> Awaitable[Any]:
+def _call_next(call: tuple[object, Next]) -> Awaitable[Any]:
     return call[1]()
 
 

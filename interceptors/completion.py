@@ -50,7 +50,7 @@ class Hook:
         return f"{name_of(self.function)} ({location(self.function)})"
 
 
-def make_hook(function: Any, most: int) -> Hook:
+def make_hook(function: object, most: int) -> Hook:
     """Check a hook where it is registered: 1 to `most` positional parameters without a default.
 
     Raises InvalidHookError for a class, a generator function, `*args`, a required keyword, or another number.
@@ -189,13 +189,13 @@ class HookRun:
         warnings.warn_explicit(warning, None, file, line)
 
 
-def as_exception(error: Any) -> Exception:
+def as_exception(error: object) -> Exception:
     """What a hook gave to `next` as an exception: anything else is a HookError with it as `.value`."""
     return error if isinstance(error, Exception) else HookError(error)
 
 
 async def run_in_turn(
-    hooks: Iterable[Hook], where: str, next_timeout: float, take_turn: Callable[[HookRun], tuple[Any, ...]]
+    hooks: Iterable[Hook], where: str, next_timeout: float, take_turn: Callable[[HookRun], tuple[object, ...]]
 ) -> Signal | None:
     """Run the hooks of one event in turn, until one fails or ends it: gives that signal, else None.
 

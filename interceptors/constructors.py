@@ -109,7 +109,7 @@ _TO_BE_OVERRIDDEN = (providers.AbstractFactory, providers.AbstractSingleton)
 # -- classes -----------------------------------------------------------------------------------------------------------
 
 
-def _named(thing: Any) -> str:
+def _named(thing: object) -> str:
     return f"{name_of(thing)} ({location(thing)})"
 
 

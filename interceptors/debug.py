@@ -16,8 +16,8 @@ def warn_of_forgotten_return() -> Observer:
     """An observer that reports each interceptor once that returned `None` while the layer inside returned a value."""
     reported: dict[Hashable, object] = {}  # with the object, as an id is free again when its object is gone
 
-    def watch(interceptor: Any, function: InterceptorFunction) -> InterceptorFunction:
-        async def run(ctx: Any, next: Next) -> Any:
+    def watch(interceptor: object, function: InterceptorFunction) -> InterceptorFunction:
+        async def run(ctx: object, next: Next) -> Any:
             inner: Any = None
 
             async def seen() -> Any:

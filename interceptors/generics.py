@@ -28,7 +28,7 @@ class TypeNames:
         return self.substitute(value), exact
 
 
-def names_of_function(function: Any, owner: type | None) -> TypeNames:
+def names_of_function(function: object, owner: type | None) -> TypeNames:
     """What annotations of a function mean; `owner` is the class that has or inherits it as a method."""
     innermost = inspect.unwrap(function_behind(function))
     outside = module_names(getattr(owner, "__module__", None))
@@ -39,7 +39,7 @@ def names_of_function(function: Any, owner: type | None) -> TypeNames:
     return TypeNames(_with_parameters(names, written_in), _variables(owner).get(written_in, {}))
 
 
-def names_of_fields(owner: type, constructor: Any) -> Mapping[str, TypeNames]:
+def names_of_fields(owner: type, constructor: object) -> Mapping[str, TypeNames]:
     """What annotations mean of the parameters that a dataclass, or another generated constructor, has from its fields."""
     if not _is_generic(owner):
         return {}
@@ -59,13 +59,13 @@ def _is_generic(owner: type) -> bool:
     return any(getattr(cls, "__parameters__", ()) for cls in owner.__mro__)
 
 
-def _with_parameters(names: Mapping[str, Any], thing: Any) -> Mapping[str, Any]:
+def _with_parameters(names: Mapping[str, object], thing: object) -> Mapping[str, Any]:
     """Names, and those of a class's or function's own type parameters (`class Crud[T]`), which are no module's."""
     parameters = getattr(thing, "__type_params__", ())
     return {**names, **{parameter.__name__: parameter for parameter in parameters}} if parameters else names
 
 
-def _written_in(owner: type, function: Any) -> type:
+def _written_in(owner: type, function: object) -> type:
     """The class in which a method is written: the outermost base that has it, under whatever name."""
     for cls in reversed(owner.__mro__):
         if any(function is each for found in vars(cls).values() for each in functions_in(found)):
@@ -86,6 +86,6 @@ def _variables(owner: type) -> Mapping[type, Mapping[Any, Any]]:
     return found
 
 
-def _given(argument: Any, names: Mapping[str, Any], variables: Mapping[Any, Any]) -> Any:
+def _given(argument: object, names: Mapping[str, object], variables: Mapping[object, object]) -> Any:
     value, exact = evaluate(argument, names)
     return substitute(value, variables) if exact else argument

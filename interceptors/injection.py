@@ -44,7 +44,7 @@ class Pending:
         self.start = start
 
 
-async def settle(value: Any) -> Any:
+async def settle(value: object) -> Any:
     """The value itself, awaited if it is pending."""
     return await value.start() if type(value) is Pending else value
 
@@ -152,7 +152,7 @@ class Injector:
         provider = modified(marker, self.own(target), self._map)
         return self.from_provider(provider) if call else lambda ctx: handed_out(ctx, provider)
 
-    def _from_key(self, key: str, marker: Any, owner: str, parameter: str, *, call: bool) -> Getter:
+    def _from_key(self, key: str, marker: object, owner: str, parameter: str, *, call: bool) -> Getter:
         provider = InvocationBindings.providers.get(key) or self.provider(key)
         made = None if provider is None else modified(marker, provider, self._map)
         provided: Getter | None = None
@@ -205,7 +205,7 @@ _SPECIAL_GETTERS: dict[str, Getter] = {
 }
 
 
-def _builder(make: Callable[..., Any], getters: list[tuple[str, Getter]]) -> Getter:
+def _builder(make: Callable[..., object], getters: list[tuple[str, Getter]]) -> Getter:
     def build(ctx: InvocationContext) -> Any:
         values: dict[str, Any] = {}
         pending = False
@@ -217,11 +217,11 @@ def _builder(make: Callable[..., Any], getters: list[tuple[str, Getter]]) -> Get
     return build
 
 
-async def _build_later(make: Callable[..., Any], values: dict[str, Any]) -> Any:
+async def _build_later(make: Callable[..., object], values: dict[str, Any]) -> Any:
     return make(**{name: await settle(value) for name, value in values.items()})
 
 
-def _make(cls: type, by_position: list[tuple[str, Any]], /, **values: Any) -> Any:
+def _make(cls: type, by_position: list[tuple[str, Any]], /, **values: object) -> Any:
     """Where some parameters are positional-only; those that are not injected have their defaults."""
     return cls(*[values.pop(name, default) for name, default in by_position], **values)
 

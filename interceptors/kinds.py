@@ -63,7 +63,7 @@ def is_function_like(candidate: object) -> bool:
     return not isinstance(candidate, type) and inspect.iscoroutinefunction(candidate)
 
 
-def class_of(holder: Any) -> type:
+def class_of(holder: object) -> type:
     """The class whose methods an object has, or a class itself."""
     return holder if isinstance(holder, type) else type(holder)
 

@@ -44,7 +44,7 @@ class Library:
             raise IncompatibleLibraryError(self.name, version(self.name), name, purpose)
 
 
-def uses(cls: type[Any], method: str, *names: str) -> bool:
+def uses(cls: type[object], method: str, *names: str) -> bool:
     """Does a method, or a property, use attributes of these names? A class tells no more of what only its objects have."""
     found: Any = getattr_static(cls, method, None)
     found = found.fget if isinstance(found, property) else found
@@ -52,6 +52,6 @@ def uses(cls: type[Any], method: str, *names: str) -> bool:
     return code is not None and set(names) <= set(code.co_names)
 
 
-def declares(cls: type[Any], name: str) -> bool:
+def declares(cls: type[object], name: str) -> bool:
     """Has a class an attribute of this name, or an annotation that says its objects will?"""
     return hasattr(cls, name) or any(name in vars(each).get("__annotations__", ()) for each in cls.__mro__)

@@ -32,7 +32,7 @@ _SOURCE = InvocationSource("proxy")
 # -- running the chain -------------------------------------------------------------------------------------------------
 
 
-def running(registry: Registered, name: str, function: Any, *, of_one: bool = False) -> Member:
+def running(registry: Registered, name: str, function: object, *, of_one: bool = False) -> Member:
     """A method that runs its chain. `function` is the one behind it; `of_one` object alone, whose proxy keeps this."""
     if is_async(function) and not inspect.iscoroutinefunction(function):  # a `def` behind `functools.wraps`
         options = {"context_class": OpenedContext, "finish": await_or_enter}
@@ -43,7 +43,7 @@ def running(registry: Registered, name: str, function: Any, *, of_one: bool = Fa
 def _awaiting(method: Method) -> Member:
     name = method.name
 
-    async def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+    async def call(self: Any, /, *args: object, **kwargs: object) -> Any:
         # `Method.context` and `interceptors.entry.run` written out: a call of the one, and awaiting the other at every
         # resume, would be a fifth of what a proxy costs.
         target = self._Proxy__target
@@ -80,14 +80,16 @@ def _awaiting(method: Method) -> Member:
 
 
 def _opening(method: Method) -> Member:
-    async def run_chain(proxy: Any, stacks: list[AsyncExitStack], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    async def run_chain(
+        proxy: Any, stacks: list[AsyncExitStack], args: tuple[object, ...], kwargs: dict[str, Any]
+    ) -> Any:
         target = proxy._Proxy__target
         ctx: Any = method.context(target, getattr(target, method.name), args, kwargs)
         ctx.stack = stacks.pop() if stacks else None
         result = await run(ctx)
         return proxy if result is target else result
 
-    def call(self: Any, /, *args: Any, **kwargs: Any) -> Opening:
+    def call(self: Any, /, *args: object, **kwargs: object) -> Opening:
         stacks: list[AsyncExitStack] = []
         return Opening(run_chain(self, stacks, args, kwargs), stacks, method.name)
 
@@ -97,7 +99,7 @@ def _opening(method: Method) -> Member:
 def refusing(error: InvalidTargetError) -> Member:
     """In the place of what cannot be intercepted, and was found only when it was reached."""
 
-    def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+    def call(self: Any, /, *args: object, **kwargs: object) -> Any:
         raise error
 
     return call
@@ -137,17 +139,17 @@ class Passage:
         return True
 
 
-def passing(passage: Passage, name: str, function: Any) -> Member:
+def passing(passage: Passage, name: str, function: object) -> Member:
     """A method that passes through; where it gives the object itself, the caller gets the proxy."""
 
-    def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+    def call(self: Any, /, *args: object, **kwargs: object) -> Any:
         target = self._Proxy__target
         found = getattr(target, name)
         if passage.is_open(target, found):
             return _handed(self, target, found(*args, **kwargs))
         return self._Proxy__reach(name, found)(*args, **kwargs)
 
-    async def call_later(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+    async def call_later(self: Any, /, *args: object, **kwargs: object) -> Any:
         target = self._Proxy__target
         found = getattr(target, name)
         if passage.is_open(target, found):
@@ -170,7 +172,7 @@ class SpecialPassage:
         self._target: Target | None = None
         self._revision = -1
 
-    def is_open(self, holder: Any) -> bool:
+    def is_open(self, holder: object) -> bool:
         """Raises InvalidTargetError if it is decorated and nothing that is awaited."""
         is_own = self._name == "__call__" and stands_for_another(holder)
         if is_own and runs_chain(Target.at(holder, self._name), holder):
@@ -185,16 +187,16 @@ class SpecialPassage:
         return True
 
 
-def special(passage: SpecialPassage, owner: type, name: str, function: Any, run_chain: Member) -> Member:
+def special(passage: SpecialPassage, owner: type, name: str, function: object, run_chain: Member) -> Member:
     """A special method that passes through, or by `run_chain` if it is decorated by now."""
 
-    def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+    def call(self: Any, /, *args: object, **kwargs: object) -> Any:
         target = self._Proxy__target
         if not passage.is_open(target):
             return run_chain(self, *args, **kwargs)
         return _handed(self, target, getattr(owner, name)(target, *args, **kwargs))
 
-    async def call_later(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+    async def call_later(self: Any, /, *args: object, **kwargs: object) -> Any:
         target = self._Proxy__target
         if not passage.is_open(target):
             return await run_chain(self, *args, **kwargs)

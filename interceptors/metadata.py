@@ -123,7 +123,7 @@ def record(decorator: str, target: object, **recorded: Any) -> None:
     note_call(decorator, holder)
 
 
-def note_call(decorator: str, function: Any, *, of_route: bool = False) -> None:
+def note_call(decorator: str, function: object, *, of_route: bool = False) -> None:
     """Note that a decorator was called with a function, unless it stands above it where the function is written."""
     if not isinstance(function, type) and (place := place_of_call(function)) is not None:
         known, call = metadata_of(function), f"@{decorator} in {place}"
@@ -135,7 +135,7 @@ def note_call(decorator: str, function: Any, *, of_route: bool = False) -> None:
         changes.note_record()
 
 
-def functions_in(thing: Any) -> Iterator[Any]:
+def functions_in(thing: object) -> Iterator[Any]:
     """The function of a method, a partial or the like, and those around which it was put with `functools.wraps`."""
     seen: list[Any] = []
     while not any(thing is each for each in seen):
@@ -162,7 +162,7 @@ def method_levels(owner: type, name: str) -> Iterator[tuple[type, Metadata]]:
             yield cls, found
 
 
-def mark_as_reached(function: Any) -> None:
+def mark_as_reached(function: object) -> None:
     """Say of a function of ours that it runs the chain of what it wraps: what is recorded there is nobody else's to run."""
     setattr(function, _ATTRIBUTE, _REACHED)
 
@@ -214,7 +214,7 @@ def _collect(thing: Any, found: _Found, seen: set[int]) -> None:
         _add(found, "method", [(holder, merged)])
 
 
-def _is_call(thing: Any) -> bool:
+def _is_call(thing: object) -> bool:
     """Is it the `__call__` of an object? Who calls that calls the object."""
     if isinstance(thing, MethodType):
         return not isinstance(thing.__self__, type) and "__call__" in names_in(class_of(thing.__self__), thing.__func__)
@@ -223,12 +223,12 @@ def _is_call(thing: Any) -> bool:
     )
 
 
-def stands_for_another(thing: Any) -> bool:
+def stands_for_another(thing: object) -> bool:
     """Does calling it call something that its class does not tell: a function, or what it was put around?"""
     return is_function(thing) or isinstance(thing, MethodType | partial) or "__wrapped__" in _own(thing)
 
 
-def names_in(owner: type, function: Any) -> Sequence[str]:
+def names_in(owner: type, function: object) -> Sequence[str]:
     """The name under which a class itself has a function, in a sequence; empty if it has none of the function's name."""
     name: object = getattr(function, "__name__", None)
     if not isinstance(name, str):
@@ -237,7 +237,7 @@ def names_in(owner: type, function: Any) -> Sequence[str]:
     return (name,) if function_behind(held) is function else ()
 
 
-def _add(found: _Found, level: str, records: Iterable[tuple[Any, Metadata]]) -> None:
+def _add(found: _Found, level: str, records: Iterable[tuple[object, Metadata]]) -> None:
     """Add records that are not there yet: `functools.wraps` copies them, and a method is found in two ways."""
     for holder, record in records:
         if not any(known is record for _, _, known in found):
@@ -283,5 +283,5 @@ def _has_all_of(outer: Metadata, inner: Metadata) -> bool:
     )
 
 
-def _without(items: Iterable[Any], others: Sequence[Any]) -> list[Any]:
+def _without(items: Iterable[object], others: Sequence[object]) -> list[Any]:
     return [item for item in items if not any(item is other for other in others)]

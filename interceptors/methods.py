@@ -106,7 +106,7 @@ class Methods:
                     self._forget(*self._added.popleft())
         return method
 
-    def _forget(self, outer: Any, inner: Any) -> None:
+    def _forget(self, outer: object, inner: object) -> None:
         methods = self.known[outer]
         del methods[inner]
         if not methods:

@@ -17,7 +17,7 @@ class OpenedContext(InvocationContext):
     stack: AsyncExitStack | None = None
 
 
-async def await_or_enter(ctx: Any, function: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+async def await_or_enter(ctx: Any, function: Any, args: Iterable[object], kwargs: Mapping[str, object]) -> Any:
     """How the method is called when its turn comes: what it gives is awaited or entered there, inside of the layers."""
     result = function(*args, **kwargs)
     if ctx.stack is not None:

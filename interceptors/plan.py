@@ -55,7 +55,7 @@ class Plan:
         self._itself = name_of_itself(function_behind(target.function)) if is_wrapped_handler else None
         layers = tuple(layers)
         self.is_bare = not layers
-        self.run: Step = fold(layers, self._attempt(self._call()))
+        self.run: Step = fold(layers, self._attempt(self._call())) if layers else self._call()
         self.context_class: type[InvocationContext] = type(
             target.context_class.__name__,
             (target.context_class,),
@@ -137,7 +137,7 @@ class Plan:
         return call if target.is_fixed or target.builds else call_method
 
     def _attempt(self, call: Step) -> Step:
-        """A run of the target that raises or is cancelled leaves nothing behind that its context can take back."""
+        """A run of the target that raises or is cancelled leaves nothing to the layers that its context can take back."""
         if self._target.context_class.begin_run is InvocationContext.begin_run:
             return call
 
@@ -273,24 +273,24 @@ def _by_name(method: Any, itself: str | None) -> Any:
     return method if itself is None or not ismethod(method) else partial(method.__func__, **{itself: method.__self__})
 
 
-async def _unpack_later(spec: ArgumentSpec, values: Mapping[str, Any]) -> Any:
+async def _unpack_later(spec: ArgumentSpec, values: Mapping[str, object]) -> Any:
     return spec.unpack({name: await settle(value) for name, value in values.items()})
 
 
-async def _call_later(ctx: InvocationContext, function: Any, arguments: Any, finish: Finish) -> Any:
+async def _call_later(ctx: InvocationContext, function: object, arguments: object, finish: Finish) -> Any:
     function = await settle(function)
     args, kwargs = await settle(arguments)
     return await finish(ctx, function, args, kwargs)
 
 
-async def _await(ctx: InvocationContext, function: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+async def _await(ctx: InvocationContext, function: Any, args: Iterable[object], kwargs: Mapping[str, object]) -> Any:
     return await function(*args, **kwargs)
 
 
-async def _inline(ctx: InvocationContext, function: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+async def _inline(ctx: InvocationContext, function: Any, args: Iterable[object], kwargs: Mapping[str, object]) -> Any:
     result = function(*args, **kwargs)
     return await result if inspect.isawaitable(result) else result
 
 
-def _finish_of(function: Any) -> Finish | None:
+def _finish_of(function: object) -> Finish | None:
     return None if is_async(function) else _inline

@@ -80,12 +80,9 @@ def _proxy_class(registry: Registry, owner: type, seen_as: type) -> type:
             raw = inspect.getattr_static(seen_as, name)
             if raw is None:  # `__hash__ = None` says that there is none
                 namespace[name] = None
-            elif raw is not vars(object).get(name, _ABSENT) and _is_called(seen_as, name, raw):
+            elif _is_called(seen_as, name, raw):
                 namespace[name] = _special_member(registry, seen_as, name, raw)
     return type(owner.__name__, (_Proxy,), namespace)
-
-
-_ABSENT = object()
 
 
 def _is_special(name: str) -> bool:
@@ -93,7 +90,8 @@ def _is_special(name: str) -> bool:
 
 
 def _names(cls: type) -> dict[str, None]:
-    return {name: None for base in cls.__mro__ for name in vars(base)}
+    """What a class and its bases define; the proxy has its own of what `object` defines."""
+    return {name: None for base in cls.__mro__ if base is not object for name in vars(base)}
 
 
 def _is_called(cls: type, name: str, raw: Any) -> bool:

@@ -294,7 +294,7 @@ class InterceptorRegistry:
 
     @contextmanager
     def _while_added(self, field: Literal["observers", "replacements"], one: object) -> Generator[None]:
-        def change_to(known: tuple[Any, ...]) -> None:
+        def change_to(known: tuple[object, ...]) -> None:
             changed: dict[str, Any] = {field: known}
             self._change(**changed)
 

@@ -85,7 +85,7 @@ def read_constructor(cls: type) -> TargetSignature:
 
 
 def _split(
-    parameters: list[Parameter], common: TypeNames, of_fields: Mapping[str, TypeNames], return_annotation: Any
+    parameters: list[Parameter], common: TypeNames, of_fields: Mapping[str, TypeNames], return_annotation: object
 ) -> TargetSignature:
     """Tell injected parameters from visible ones."""
     visible: list[Parameter] = []
@@ -136,7 +136,7 @@ def is_fastapi_marker(candidate: object) -> bool:
     return any(cls.__module__ == "fastapi.params" for cls in type(candidate).__mro__)
 
 
-def _special_type(part: Any) -> SpecialType | None:
+def _special_type(part: object) -> SpecialType | None:
     """Recognise `Request`, `Response` and `InvocationContext` without importing a web framework."""
     if isinstance(part, Unknown):
         return _BY_BARE_NAME.get(part.name)

@@ -259,7 +259,7 @@ class Target:
 _DISPATCHED: Any = singledispatchmethod
 
 
-def _is_own_call(holder: Any, name: str) -> bool:
+def _is_own_call(holder: object, name: str) -> bool:
     """Is it the `__call__` of an object that stands for a function, so that its class does not tell what is called?"""
     return name == "__call__" and not isinstance(holder, type) and stands_for_another(holder)
 
@@ -289,7 +289,7 @@ def _check_implementations(target: Target) -> None:
                 )
 
 
-def _is_dispatcher(function: Any) -> bool:
+def _is_dispatcher(function: object) -> bool:
     """Has `functools.singledispatch` made it?"""
     return hasattr(function, "__wrapped__") and all(
         name in vars(function) for name in ("dispatch", "register", "registry")

@@ -37,12 +37,12 @@ __all__ = ["make_context", "override", "record", "run_interceptor", "without"]
 def make_context(
     args: Mapping[str, Any] | None = None,
     *,
-    target: Any = None,
+    target: object = None,
     method: str | None = None,
     source: InvocationSource | None = None,
-    request: Any = None,
-    response: Any = None,
-    user: Any = MISSING,
+    request: object = None,
+    response: object = None,
+    user: object = MISSING,
     annotations: Mapping[str, Any] | None = None,
     bindings: Mapping[str, Any] | None = None,
     registry: InterceptorRegistry | None = None,
@@ -93,7 +93,7 @@ async def run_interceptor(
     interceptor: InterceptorOrKey,
     ctx: InvocationContext | None = None,
     *,
-    returns: Any = None,
+    returns: object = None,
     raises: BaseException | None = None,
     target: Callable[[], Awaitable[Any]] | None = None,
     registry: InterceptorRegistry | None = None,
@@ -236,7 +236,7 @@ def _identities(part: Part | Candidate) -> Iterator[Hashable]:
         yield from _identities(each)
 
 
-def _http(verb: str, path: str, headers: Mapping[str, str], response: Any) -> tuple[Any, Any]:
+def _http(verb: str, path: str, headers: Mapping[str, str], response: object) -> tuple[Any, Any]:
     from starlette.requests import Request  # noqa: PLC0415 (only here a web framework is needed)
     from starlette.responses import Response  # noqa: PLC0415
 
@@ -257,8 +257,8 @@ def _http(verb: str, path: str, headers: Mapping[str, str], response: Any) -> tu
     return Request(scope), Response() if response is None else response
 
 
-def _fake_target(args: Mapping[str, Any], annotations: Mapping[str, Any]) -> Any:
-    async def target(**_: Any) -> None:
+def _fake_target(args: Mapping[str, object], annotations: Mapping[str, object]) -> Any:
+    async def target(**_: object) -> None:
         """Does nothing."""
 
     target.__signature__ = Signature([Parameter(name, Parameter.KEYWORD_ONLY) for name in args])  # type: ignore[attr-defined]

@@ -53,7 +53,7 @@ class Users:
         return await found if inspect.isawaitable(found) else found
 
 
-def _user_of_scope(request: Any) -> Any:
+def _user_of_scope(request: object) -> Any:
     """The user that an authentication middleware of Starlette's found; its `UnauthenticatedUser` is nobody."""
     user = getattr(request, "scope", {}).get("user")
     return user if getattr(user, "is_authenticated", True) else None
@@ -68,14 +68,14 @@ def _check_provider(ask: Any) -> None:
         )
 
 
-def _check_callable(ask: Any) -> None:
+def _check_callable(ask: object) -> None:
     """A function that takes one argument, the request, and returns the user or an awaitable."""
     problem = _problem_of(ask)
     if problem is not None:
         raise WrongCallError(f"`current_user` is {problem}. {_WRITTEN}.", ask)
 
 
-def _problem_of(ask: Any) -> str | None:
+def _problem_of(ask: object) -> str | None:
     if is_marker(ask):
         return f"{ask!r}, a marker for parameters"
     if not callable(ask):

@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-def runs_chain(target: Target, function: Any, *, of_class: bool = True) -> bool:
+def runs_chain(target: Target, function: object, *, of_class: bool = True) -> bool:
     """Does a call through a proxy run the chain? Yes if it is a public `async def` method of the class, or decorated.
 
     Raises InvalidTargetError if it is decorated and nothing that is awaited.
@@ -36,7 +36,7 @@ def runs_chain(target: Target, function: Any, *, of_class: bool = True) -> bool:
     return awaited and of_class and not target.name.startswith("_")
 
 
-def is_awaited(function: Any) -> bool:
+def is_awaited(function: object) -> bool:
     """Is what it gives awaited? Also of an object with `async def __call__`."""
     behind = function_behind(function)
     return is_async(behind) or (not isinstance(behind, type) and inspect.iscoroutinefunction(type(behind).__call__))
@@ -47,7 +47,7 @@ def is_object(thing: Any) -> bool:
     return not (inspect.isroutine(thing) or isinstance(thing, type | partial))
 
 
-def is_handed_on(function: Any) -> bool:
+def is_handed_on(function: object) -> bool:
     """Is it a Python function that may give the object that it belongs to? No generator, and nothing written in C."""
     return isinstance(function, FunctionType) and not is_generator(function)
 
@@ -66,7 +66,7 @@ def _is_decorated(target: Target, *, with_class: bool) -> bool:
     )
 
 
-def _is_bound(function: Any) -> bool:
+def _is_bound(function: object) -> bool:
     while isinstance(function, partial):
         function = function.func
     return isinstance(function, MethodType)
@@ -79,7 +79,7 @@ def is_method(raw: Any) -> bool:
     return hasattr(raw, "__get__") or inspect.iscoroutinefunction(raw)
 
 
-def is_of_class(holder: Any, name: str, raw: Any) -> bool:
+def is_of_class(holder: object, name: str, raw: object) -> bool:
     """Is it the method `raw` of its class that an object has under the name, and nothing of its own?"""
     return is_method(raw) and inspect.getattr_static(holder, name, None) is raw
 
@@ -97,7 +97,7 @@ def check_accessors(owner: type, name: str, raw: Any) -> None:
         )
 
 
-def _refusal(target: Target, function: Any) -> InvalidTargetError:
+def _refusal(target: Target, function: object) -> InvalidTargetError:
     kind = "a generator" if is_generator(function_behind(function)) else "no `async def`"
     return InvalidTargetError(
         f"{target.title} ({location(function)}) has interceptors but is {kind}, so a proxy cannot run them; make it "

@@ -88,7 +88,7 @@ def _parse(event: type[BaseModel], ctx: EventContext) -> BaseModel:
     return event.model_validate_json(json.dumps(ctx.payload), by_name=True, by_alias=False)
 
 
-def _bare(annotation: Any) -> Any:
+def _bare(annotation: object) -> Any:
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 

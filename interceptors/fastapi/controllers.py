@@ -83,7 +83,7 @@ def controller(
 
 
 @written("create_router(OrderController, registry)")
-def create_router(cls: type, registry: InterceptorRegistry, provider: Any = None) -> APIRouter:
+def create_router(cls: type, registry: InterceptorRegistry, provider: object = None) -> APIRouter:
     """A router with the routes of a controller, for `app.include_router`.
 
     The instance comes from `provider` (a dependency-injector provider), else the class is called with its injected
@@ -131,7 +131,7 @@ def controller_options(cls: type) -> dict[str, Any]:
 
 
 def controller_routes(
-    cls: type, registry: InterceptorRegistry, provider: Any = None
+    cls: type, registry: InterceptorRegistry, provider: object = None
 ) -> Iterator[tuple[RouteRecord, Callable[..., Any]]]:
     """The routes of a controller with a fresh endpoint each: the class's own first, then its bases'."""
     for name, records in _methods(cls):

@@ -60,7 +60,7 @@ class Aside:
         self.on = False
 
 
-def bind_request(request: HTTPConnection, key: str, value: Any) -> None:
+def bind_request(request: HTTPConnection, key: str, value: object) -> None:
     """`ctx.bind_request` for FastAPI dependencies, which run before there is an invocation. Raises WrongCallError."""
     state = RequestState.of(request)
     if state is None:
@@ -73,7 +73,7 @@ def bind_request(request: HTTPConnection, key: str, value: Any) -> None:
     state.bindings[key] = value
 
 
-def entry_of(function: Any) -> Entry | None:
+def entry_of(function: object) -> Entry | None:
     """The chain that a door runs; also where others have wrapped the door, with `functools.wraps` or in a partial."""
     while isinstance(function, partial):
         function = function.func
@@ -81,7 +81,7 @@ def entry_of(function: Any) -> Entry | None:
     return found if isinstance(found, Entry) else None
 
 
-def mark(function: Any, entry: Entry) -> None:
+def mark(function: object, entry: Entry) -> None:
     """Note the chain that a function runs."""
     setattr(function, _ENTRY, entry)
 
@@ -131,7 +131,7 @@ def http_door(
     return door
 
 
-def by_name(entry: Entry, args: tuple[Any, ...], values: Mapping[str, Any]) -> dict[str, Any]:
+def by_name(entry: Entry, args: tuple[object, ...], values: Mapping[str, object]) -> dict[str, Any]:
     """The arguments of a call by name, defaults filled in. Raises TypeError for those that the handler does not take."""
     return dict(entry.target.arguments.bind(args, values).items())
 
@@ -166,7 +166,7 @@ def called_by_fastapi(dependant: Any, signature: TargetSignature) -> TargetSigna
     )
 
 
-async def in_thread(ctx: InvocationContext, function: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+async def in_thread(ctx: InvocationContext, function: Any, args: Iterable[object], kwargs: Mapping[str, object]) -> Any:
     """Call a `def` as FastAPI does."""
     return await run_in_threadpool(partial(function, *args, **kwargs))
 
@@ -196,4 +196,4 @@ def never_called(handler: Any) -> Any:
     return FunctionType(_never_called.__code__, names, getattr(handler, "__name__", type(handler).__name__))
 
 
-async def _never_called(*args: Any, **kwargs: Any) -> None: ...
+async def _never_called(*args: object, **kwargs: object) -> None: ...

@@ -58,7 +58,7 @@ class Facade:
         own.update({name: value for name, value in found.items() if name != "__wrapped__"})
 
 
-def facade_of(function: Any) -> Facade | None:
+def facade_of(function: object) -> Facade | None:
     """The facade that a function is; None for what others have put around one."""
     found = getattr(function, _FACADE, None)
     return found if isinstance(found, Facade) and found.function is function else None
@@ -85,7 +85,7 @@ def http_facade(registry: InterceptorRegistry, target: Target) -> Callable[..., 
     entry = Entry(registry, target, source=ROUTE)
     if issubclass(target.context_class, StreamContext):
 
-        async def stream(*args: Any, **values: Any) -> AsyncIterator[Any]:
+        async def stream(*args: object, **values: object) -> AsyncIterator[Any]:
             request, response = values.pop(HIDDEN_REQUEST, None), values.pop(HIDDEN_RESPONSE, None)
             async for item in items_of(entry, args, values, request, response):
                 yield item
@@ -94,7 +94,7 @@ def http_facade(registry: InterceptorRegistry, target: Target) -> Callable[..., 
     else:
         door = http_door(entry, HIDDEN_REQUEST, HIDDEN_RESPONSE, None, Aside(), _nowhere, merges=True)
 
-        async def endpoint(*args: Any, **values: Any) -> Any:
+        async def endpoint(*args: object, **values: object) -> Any:
             if HIDDEN_REQUEST in values:
                 return await door(**values)
             return await entry(**by_name(entry, args, values))  # somebody calls it as the handler
@@ -188,5 +188,5 @@ def _innermost(function: Any, written: Any) -> Any:
     return FunctionType(_never_iterated.__code__, names, getattr(written, "__name__", "handler"))
 
 
-async def _never_iterated(*args: Any, **kwargs: Any) -> AsyncIterator[None]:
+async def _never_iterated(*args: object, **kwargs: object) -> AsyncIterator[None]:
     yield

@@ -81,7 +81,7 @@ class FoundRoute:
         return entry_of(self.picture.dependant.call) if gate is None else gate.put()
 
 
-def found_routes(routes: Sequence[Any], prefix: str = "") -> Iterator[FoundRoute]:
+def found_routes(routes: Sequence[object], prefix: str = "") -> Iterator[FoundRoute]:
     """The routes of an application and of the routers that it includes; mounts, but not what is in them."""
     for route in routes:
         if is_included(route):
@@ -90,7 +90,7 @@ def found_routes(routes: Sequence[Any], prefix: str = "") -> Iterator[FoundRoute
             yield FoundRoute(shown(route), prefix)
 
 
-def registry_of(app: Any) -> InterceptorRegistry | None:
+def registry_of(app: object) -> InterceptorRegistry | None:
     """The registry that is installed on an application."""
     found = getattr(getattr(app, "state", None), "interceptors", None)
     return found if isinstance(found, InterceptorRegistry) else None

@@ -40,7 +40,7 @@ def gate_of(picture: Picture) -> "Gate | None":
     return found if isinstance(found, Gate) else None
 
 
-def note_handler(route: APIRoute, handler: Any, registration: RegisteredAt) -> None:
+def note_handler(route: APIRoute, handler: object, registration: RegisteredAt) -> None:
     """Note what a route was given: a route class of the user's may put something around it that hides it."""
     setattr(route, _HANDLER, (handler, registration))
 
@@ -142,7 +142,7 @@ class Gate:
         straight = straight_call(self.picture, call)
         stays = False
 
-        async def stand_in(**values: Any) -> Any:
+        async def stand_in(**values: object) -> Any:
             if stays:
                 return call(**values) if is_stream(self.picture) else await straight(values)
             self.put()
@@ -207,12 +207,12 @@ class _Serving(APIRoute):
 async def _nothing() -> None: ...
 
 
-def _is_alike(app: Any, made: Any) -> bool:
+def _is_alike(app: object, made: object) -> bool:
     """Is an application what FastAPI makes, as this one is?"""
     return type(app) is type(made) and getattr(app, "__code__", None) is getattr(made, "__code__", None)
 
 
-def _leads_to(app: Any, dependant: Any) -> bool:
+def _leads_to(app: object, dependant: object) -> bool:
     """Does an application read the dependant? A route that was copied may have the handler of the other one.
 
     We look through closures, partials and the attributes of objects; what cannot be seen is not taken for granted.

@@ -22,7 +22,7 @@ __all__ = ["Installation", "installation_of"]
 _WATCHED = "__interceptors_installation__"
 
 
-def installation_of(app: Any) -> "Installation | None":
+def installation_of(app: object) -> "Installation | None":
     """What `install` has put on an application."""
     found = getattr(getattr(app, "state", None), "interceptors_installation", None)
     return found if isinstance(found, Installation) else None
@@ -63,14 +63,14 @@ class Installation:
         """The same for all there are, those of included routers, too; at the start, when they are complete."""
         self._adopt(self.app.router.routes)
 
-    def _adopt(self, routes: Iterable[Any]) -> None:
+    def _adopt(self, routes: Iterable[object]) -> None:
         for route in routes:
             if isinstance(route, APIRoute | APIWebSocketRoute):
                 adopt(self.registry, route)
             elif is_included(route):
                 self._watch(route, self._look)
 
-    def _watch(self, included: Any, look: Callable[[list[Any]], None]) -> None:
+    def _watch(self, included: object, look: Callable[[list[object]], None]) -> None:
         if getattr(included, _WATCHED, None) is not self:
             setattr(included, _WATCHED, self)
             watch(included, look)
@@ -145,7 +145,7 @@ class Installation:
             for included in filter(is_included, mount.routes):
                 self._watch(included, self._look_below)
 
-    def _refuse_wrong(self, routes: Sequence[Any], registry: InterceptorRegistry | None) -> None:
+    def _refuse_wrong(self, routes: Sequence[object], registry: InterceptorRegistry | None) -> None:
         """Those that have come since the check; what was wrong then has stopped the start."""
         for found in found_routes(routes) if self.is_checked else ():
             for problem in problems_of_route(found, registry):

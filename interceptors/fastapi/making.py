@@ -37,7 +37,12 @@ __all__ = ["make_door", "straight_call"]
 
 
 def make_door(
-    registry: InterceptorRegistry, picture: Picture, call: Any, handler: Any, registration: RegisteredAt, aside: Aside
+    registry: InterceptorRegistry,
+    picture: Picture,
+    call: object,
+    handler: object,
+    registration: RegisteredAt,
+    aside: Aside,
 ) -> tuple[Any, Entry]:
     """The door around a call that FastAPI would make for a picture, and its chain.
 
@@ -95,7 +100,7 @@ def _socket_name(dependant: Any) -> tuple[str, bool]:
     return HIDDEN_REQUEST, True
 
 
-def _target(picture: Picture, call: Any, handler: Any) -> Target:
+def _target(picture: Picture, call: object, handler: object) -> Target:
     endpoint = picture.endpoint
     target = Target.of(endpoint, None)
     if is_needed(target):
@@ -120,7 +125,7 @@ def _streams(picture: Picture) -> bool:
     return isinstance(original_of(picture), APIRoute) and is_stream(picture)
 
 
-def _finish(picture: Picture, call: Any, target: Target) -> Finish | None:
+def _finish(picture: Picture, call: object, target: Target) -> Finish | None:
     """How FastAPI calls what is behind the door; None for an `async def` that nobody has wrapped."""
     endpoint = picture.endpoint
     if _streams(picture):
@@ -130,14 +135,16 @@ def _finish(picture: Picture, call: Any, target: Target) -> Finish | None:
     return None if call is endpoint and is_async(target.function) else _instead(_awaiting, call)
 
 
-def _instead(finish: Finish, call: Any) -> Finish:
-    async def other(ctx: InvocationContext, function: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+def _instead(finish: Finish, call: object) -> Finish:
+    async def other(
+        ctx: InvocationContext, function: object, args: Iterable[object], kwargs: Mapping[str, object]
+    ) -> Any:
         return await finish(ctx, call, args, kwargs)
 
     return other
 
 
-async def _awaiting(ctx: InvocationContext, function: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+async def _awaiting(ctx: InvocationContext, function: Any, args: Iterable[object], kwargs: Mapping[str, object]) -> Any:
     return await function(*args, **kwargs)
 
 
@@ -153,7 +160,7 @@ def straight_call(picture: Picture, call: Any) -> Straight:
     return straight
 
 
-def _refuse_injected(target: Target, endpoint: Any) -> None:
+def _refuse_injected(target: Target, endpoint: object) -> None:
     names = [injected.parameter.name for injected in target.signature.injected]
     raise InjectionError(
         f"The parameter {names[0]!r} of {target.title} ({location(endpoint)}) is to be injected, but FastAPI has read it "

@@ -76,7 +76,7 @@ def intercepted_route(registry: InterceptorRegistry, base: type[APIRoute] = APIR
     return type(name, bases, {"__init__": init, "__module__": __name__, "registry": registry})
 
 
-def shown_to_fastapi(registry: InterceptorRegistry, handler: Any, registration: RegisteredAt) -> Any:
+def shown_to_fastapi(registry: InterceptorRegistry, handler: object, registration: RegisteredAt) -> Any:
     """The handler itself, or a facade of it if it has parameters that FastAPI must not see."""
     if facade_of(handler) is not None or not callable(handler):
         return handler

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from inspect import signature
 from typing import Any, cast
 
-from starlette.background import BackgroundTasks
+from starlette.background import BackgroundTask, BackgroundTasks
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
@@ -65,7 +65,10 @@ class WebSocketContext(OnRoute):
 
 
 class _RouteStatus(int):
-    """The status of the route, as layers see it before somebody sets another one."""
+    """The status of the route, as layers see it before somebody sets another one.
+
+    For FastAPI, and for a handler, a response has no status as long as nobody has set one.
+    """
 
 
 class RouteContext(OnRoute):
@@ -93,8 +96,9 @@ class RouteContext(OnRoute):
         response, tasks = self._response, self.tasks
         if response is None:
             return _nothing_to_take_back
-        self._hide_status()
-        before = response.status_code, response.background, [*response.raw_headers]
+        if type(response.status_code) is _RouteStatus:
+            response.status_code = None
+        before = response.status_code, response.background, response.raw_headers.copy()
         count = 0 if tasks is None else len(tasks.tasks)
 
         def take_back() -> None:
@@ -106,22 +110,20 @@ class RouteContext(OnRoute):
 
     def settle(self) -> None:
         """The chain has returned: what is on the response now goes into the answer."""
-        if self._response is None:
+        response = self._response
+        if response is None:
             return
-        self._hide_status()
-        background = self._response.background
-        if background is not None:  # FastAPI drops it; it has to run when the answer is sent
+        if type(response.status_code) is _RouteStatus:
+            response.status_code = None
+        if response.background is not None:  # FastAPI drops it; it has to run when the answer is sent
+            self._send_first(response.background)
 
-            async def run(failure: type[BaseException] | None, *_: object) -> None:
-                if failure is None:
-                    await background()
+    def _send_first(self, background: BackgroundTask) -> None:
+        async def run(failure: type[BaseException] | None, *_: object) -> None:
+            if failure is None:
+                await background()
 
-            exit_stack(self.request.scope).push_async_exit(run)
-
-    def _hide_status(self) -> None:
-        # For FastAPI, and for a handler, a response has no status as long as nobody has set one.
-        if type(self._response.status_code) is _RouteStatus:
-            self._response.status_code = None
+        exit_stack(self.request.scope).push_async_exit(run)
 
 
 def _nothing_to_take_back() -> None:
@@ -135,7 +137,7 @@ def route_of(scope: Any) -> Any:
     return inclusion if getattr(inclusion, "original_route", None) is route else route
 
 
-def _status_of(route: Any) -> int:
+def _status_of(route: object) -> int:
     """The status that FastAPI answers with on a route; without one, that of its response class, as in its document."""
     status: int | None = getattr(route, "status_code", None)
     if status is not None:

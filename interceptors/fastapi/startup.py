@@ -14,7 +14,7 @@ def check_in_lifespan(router: APIRouter, check: Callable[[], Awaitable[None]]) -
     lifespan = router.lifespan_context
 
     @asynccontextmanager
-    async def checked(app: Any) -> AsyncGenerator[Any]:
+    async def checked(app: object) -> AsyncGenerator[Any]:
         failure: Exception | None = None
         async with lifespan(app) as state:
             try:

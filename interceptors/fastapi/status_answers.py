@@ -12,7 +12,7 @@ from interceptors.fastapi.undocumented import handlers_in
 __all__ = ["answer_of", "raise_status"]
 
 
-def raise_status(error: Exception, scope: Any) -> None:
+def raise_status(error: Exception, scope: object) -> None:
     """Raise the HTTPException that an error stands for, if it stands for one."""
     answer = answer_of(error, scope)
     if answer is not None:
@@ -31,7 +31,7 @@ def answer_of(error: Exception, scope: Any) -> HTTPException | None:
     return answer
 
 
-def _jsonable(detail: Any) -> Any:
+def _jsonable(detail: object) -> Any:
     """The detail as JSON can hold it: what it cannot, a bad argument for example, is shown as Python does."""
     parts: Any = detail
     if isinstance(detail, dict):

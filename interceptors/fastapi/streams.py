@@ -50,7 +50,7 @@ class StreamContext(RouteContext):
     opened: tuple[Any, ...] = ()
 
 
-async def opening(ctx: InvocationContext, function: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+async def opening(ctx: InvocationContext, function: Any, args: Iterable[object], kwargs: Mapping[str, object]) -> Any:
     """Call a generator function: nothing of its body runs yet."""
     iterator = function(*args, **kwargs)
     if isinstance(ctx, StreamContext):
@@ -166,7 +166,7 @@ async def _some_async_generator() -> AsyncIterator[Any]:
 
 
 async def items_of(
-    entry: Entry, args: tuple[Any, ...], values: dict[str, Any], request: Any, response: Any
+    entry: Entry, args: tuple[object, ...], values: dict[str, Any], request: object, response: object
 ) -> AsyncIterator[Any]:
     """The items of a generator handler that is called as one: the chain runs before the first of them.
 
@@ -230,6 +230,6 @@ class _Items:
                     await run_sync(iterator.close)
 
 
-async def _each(items: Iterable[Any]) -> AsyncIterator[Any]:
+async def _each(items: Iterable[object]) -> AsyncIterator[Any]:
     for item in items:
         yield item

@@ -110,7 +110,7 @@ def dependencies_of(included: Any) -> Sequence[params.Depends]:
     return found
 
 
-def watch(included: Any, look: Callable[[list[Any]], None]) -> None:
+def watch(included: Any, look: Callable[[list[object]], None]) -> None:
     """Show `look` all pictures of an included router before FastAPI matches any of them; again when they are made anew.
 
     The included router belongs to one inclusion alone, so no other application is told.
@@ -162,7 +162,7 @@ def original_of(picture: Picture) -> Any:
     return getattr(picture, "original_route", picture)
 
 
-def shown(candidate: Any) -> Any:
+def shown(candidate: object) -> Any:
     """What has the path, the endpoint and the application of a picture: of everything but an APIRoute a route of its own."""
     return getattr(candidate, "starlette_route", None) or candidate
 
@@ -199,7 +199,7 @@ def without_stream(picture: Picture, route: APIRoute) -> Picture:
     return changed
 
 
-def stream_of(picture: Picture, route: APIRoute, call: Callable[..., Any], request_name: str) -> Picture:
+def stream_of(picture: Picture, route: APIRoute, call: Callable[..., object], request_name: str) -> Picture:
     """The picture for a handler that only makes the response of a stream: of what `call` gives for the request."""
     changed = copy(picture)
     changed.original_route = route
@@ -248,7 +248,7 @@ def _goes_through_stack(router: Any) -> bool:
     """Does a router call its stack?"""
     calls: list[Any] = []
 
-    async def stack(*call: Any) -> None:
+    async def stack(*call: object) -> None:
         calls.append(call)
 
     router.middleware_stack = stack

@@ -16,12 +16,12 @@ __all__ = ["is_decorated", "is_on_purpose", "unreached_elsewhere", "unreached_in
 _ROUTER = "make the router with `route_class=intercepted_route(registry)`"
 
 
-def is_decorated(thing: Any) -> bool:
+def is_decorated(thing: object) -> bool:
     """Has somebody put interceptors on it, or on something behind it?"""
     return any(record.intercepts for _, _, record in records_behind(thing))
 
 
-def is_on_purpose(thing: Any) -> bool:
+def is_on_purpose(thing: object) -> bool:
     """Does `@skip_interceptors()` say that nothing is to run around it?"""
     return any(record.skips_all for _, _, record in records_behind(thing))
 
@@ -67,7 +67,7 @@ _DEPENDENCY = (
 )
 
 
-def unreached_elsewhere(app: Any) -> Iterator[Exception]:
+def unreached_elsewhere(app: object) -> Iterator[Exception]:
     """Functions that an application calls besides its routes: dependencies of routers, handlers of errors, middleware."""
     router = app if isinstance(app, APIRouter) else getattr(app, "router", None)
     if isinstance(router, APIRouter):
@@ -93,7 +93,7 @@ def _dependencies(router: APIRouter) -> Iterator[tuple[str, Any]]:
             left += pictures_of(included)
 
 
-def _functions(app: Any, router: Any) -> Iterator[tuple[str, Any]]:
+def _functions(app: object, router: object) -> Iterator[tuple[str, Any]]:
     handlers: dict[Any, Any] = getattr(app, "exception_handlers", {})
     yield from (("a handler of exceptions", each) for each in handlers.values())
     for middleware in getattr(app, "user_middleware", ()):
@@ -109,7 +109,7 @@ def _functions(app: Any, router: Any) -> Iterator[tuple[str, Any]]:
         yield f"the `{name}` of the application", getattr(router, name, None)
 
 
-def _error(thing: Any, where: str, why: str) -> UnreachedInterceptorError:
+def _error(thing: object, where: str, why: str) -> UnreachedInterceptorError:
     return UnreachedInterceptorError(
         f"{name_of(thing)} ({location(thing)}) is decorated with @intercept, and that is never reached: {where}, and {why}",
         thing,

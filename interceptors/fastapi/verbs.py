@@ -113,7 +113,7 @@ def websocket(
     return _recorder(path, None, given(websocket, locals(), "path"))
 
 
-def given(function: Any, values: Mapping[str, Any], *without: str) -> dict[str, Any]:
+def given(function: Any, values: Mapping[str, object], *without: str) -> dict[str, Any]:
     """The arguments that were given: what was left out is FastAPI's to decide, also where a version does not know it."""
     parameters = inspect.signature(function).parameters
     return {
@@ -129,7 +129,7 @@ def routes_of(function: object) -> tuple[RouteRecord, ...]:
     return found
 
 
-def _recorder(path: str, verb: str | None, options: Mapping[str, Any]) -> Callable[[T], T]:
+def _recorder(path: str, verb: str | None, options: Mapping[str, object]) -> Callable[[T], T]:
     def decorate(target: T) -> T:
         check_not_bare(target)
         function = function_behind(target)

@@ -41,7 +41,7 @@ def resource_endpoint(
     """The endpoint of one route. Raises ResourceError for a handler that is no `async def`."""
     entry = Entry(registry, _target(operation), source=ROUTE)
 
-    async def endpoint(*, _interceptors_request: Request, _interceptors_response: Response, **_: Any) -> Any:
+    async def endpoint(*, _interceptors_request: Request, _interceptors_response: Response, **_: object) -> Any:
         request, response = _interceptors_request, _interceptors_response
         ctx: Any = entry.context((), {}, request, response)
         try:
@@ -98,7 +98,7 @@ def _target(operation: Operation) -> Target:
     return target
 
 
-async def _call(ctx: InvocationContext, function: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+async def _call(ctx: InvocationContext, function: Any, args: Iterable[object], kwargs: Mapping[str, object]) -> Any:
     # What the handler asks to be injected; the special parameters among it are for `ctx`.
     injected = {name: value for name, value in kwargs.items() if name not in ctx.args}
     return await function(ctx, *args, **injected)

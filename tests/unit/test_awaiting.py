@@ -52,7 +52,7 @@ async def a_task(ctx: Any, next: Next) -> Any:
 
 
 async def with_a_timeout(ctx: Any, next: Next) -> Any:
-    return asyncio.wait_for(next(), 5)
+    return asyncio.wait_for(next(), 60)
 
 
 async def conditional_expression(ctx: Any, next: Next) -> Any:

@@ -357,3 +357,15 @@ def test_the_entries_of_others_may_come_and_go_meanwhile() -> None:
     registry.entries = Changing()  # type: ignore[assignment]
     Entry(registry, type("Service", (), {"index": intercept(A)(base().index)})(), "index").check()
     assert Changing.tries == 3
+
+
+async def test_no_source_file_is_read_for_a_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a class is written is for messages: finding it out takes longer than everything else about a chain."""
+    cls = base()
+    intercept(A)(cls.index)
+
+    def read(thing: object) -> Any:
+        raise AssertionError(f"The source of {thing!r} was read.")
+
+    monkeypatch.setattr(inspect, "findsource", read)
+    assert await InterceptorRegistry().invoke(cls(), "index") == "Base"

@@ -113,7 +113,7 @@ class HookedClient(Hooked, AsyncMongoClient[Any]):
             return info
 
 
-def _hooked(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+def _hooked(name: str, function: Callable[..., object]) -> Callable[..., Any]:
     """PyMongo's coroutine function as an execute."""
     spec = SPECS[name]
 

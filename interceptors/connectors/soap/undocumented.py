@@ -77,7 +77,7 @@ _any_object: Any = AnyObject
 _library.confirm(_any_object(None, _COPY).value is _COPY, "AnyObject.value", _COPY)
 
 
-def copied(value: object, own: Callable[[Any], object]) -> object:
+def copied(value: object, own: Callable[[object], object]) -> object:
     """A copy of one of zeep's values, and by `own` of what it holds; anything else as it is."""
     mine: Any = value
     if isinstance(value, CompoundValue):

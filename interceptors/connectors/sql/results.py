@@ -47,7 +47,7 @@ class SQLResult:
         self.rowcount = rowcount
 
 
-def taken_over(value: Any, old: SQLRequest) -> SQLRequest:
+def taken_over(value: object, old: SQLRequest) -> SQLRequest:
     """What a request stands for that replaces an old one."""
     if not isinstance(value, SQLRequest):
         raise TypeError(f"ctx.req takes a SQLRequest, not {type(value).__name__}: {value!r:.80}")
@@ -59,7 +59,7 @@ def taken_over(value: Any, old: SQLRequest) -> SQLRequest:
     )
 
 
-def _row(row: Sequence[Any], columns: int) -> tuple[Any, ...]:
+def _row(row: Sequence[object], columns: int) -> tuple[Any, ...]:
     if isinstance(row, Mapping):
         raise TypeError("A row of SQLResult is a sequence of values; for dicts assign the list of dicts itself.")
     values = tuple(row)

@@ -17,7 +17,7 @@ def mongo_url(request: pytest.FixtureRequest) -> str:
     url = os.environ.get("INTERCEPTORS_TEST_MONGODB_URL")
     if url is None:
         return request.getfixturevalue("mongo_own").url
-    with MongoClient[Any](url, serverSelectionTimeoutMS=2000) as client:
+    with MongoClient[Any](url, serverSelectionTimeoutMS=20_000) as client:
         try:
             client.admin.command("ping")
         except PyMongoError as error:
@@ -42,7 +42,7 @@ def mongo_doomed() -> Iterator[Server]:
 @pytest.fixture
 async def mongo_client(mongo_url: str) -> AsyncIterator[AsyncMongoClient[Any]]:
     """A client without hooks."""
-    async with AsyncMongoClient[Any](mongo_url, serverSelectionTimeoutMS=5000) as client:
+    async with AsyncMongoClient[Any](mongo_url, serverSelectionTimeoutMS=60_000) as client:
         yield client
 
 

@@ -101,7 +101,7 @@ async def fail_command(client: AsyncMongoClient[Any], command: str, **data: Any)
 
 @pytest.fixture
 async def client(mongo_client: AsyncMongoClient[Any], mongo_url: str) -> AsyncIterator[AsyncMongoClient[Any]]:
-    async with AsyncMongoClient[Any](mongo_url, serverSelectionTimeoutMS=5000) as client:
+    async with AsyncMongoClient[Any](mongo_url, serverSelectionTimeoutMS=60_000) as client:
         yield client
 
 

@@ -80,6 +80,8 @@ def make_shop(url: str, prefix: str, **engine_options: Any) -> Shop:
         Column("what", String(50), nullable=False),
         sqlite_autoincrement=True,
     )
+    if url.startswith("sqlite"):  # on a busy machine a writer may have to wait for long
+        engine_options.setdefault("connect_args", {"timeout": 60})
     engine = create_async_engine(url, **engine_options)
     shop = Shop(url, prefix, engine, async_sessionmaker(engine), metadata, orders, effects)
     shop.outbox()
@@ -118,7 +120,7 @@ async def postgres(tmp_path: Path) -> AsyncIterator[Shop]:
         yield shop
 
 
-async def until(condition: Callable[[], Awaitable[object] | object], *, patience: float = 20.0) -> None:
+async def until(condition: Callable[[], Awaitable[object] | object], *, patience: float = 60.0) -> None:
     """Wait until something holds that other tasks or processes bring about."""
     end = time.monotonic() + patience
     while True:
@@ -131,7 +133,7 @@ async def until(condition: Callable[[], Awaitable[object] | object], *, patience
         await asyncio.sleep(0.01)
 
 
-async def until_done(outbox: Outbox, *, patience: float = 20.0) -> None:
+async def until_done(outbox: Outbox, *, patience: float = 60.0) -> None:
     """Wait until nothing is pending."""
 
     async def is_done() -> bool:

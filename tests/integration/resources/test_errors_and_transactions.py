@@ -683,7 +683,7 @@ async def test_a_cancelled_request(shop: Site, database: Database, handler: Hand
 
     async with shop.client() as client:
         request = asyncio.create_task(CALLS[handler](client, nested=True))
-        await asyncio.wait_for(there.wait(), 5)
+        await asyncio.wait_for(there.wait(), 60)
         request.cancel()
         await asyncio.wait([request])
         assert request.cancelled()
@@ -710,7 +710,7 @@ async def test_cancelled_in_a_statement(shop: Site, database: Database):
         for _ in range(3):
             there.clear()
             request = asyncio.create_task(CALLS[Handler.INSERT](client, nested=True))
-            await asyncio.wait_for(there.wait(), 5)
+            await asyncio.wait_for(there.wait(), 60)
             await asyncio.sleep(0)  # on into the statement
             request.cancel()
             await asyncio.wait([request])
@@ -759,9 +759,9 @@ async def test_a_client_that_goes_away(shop: Site, database: Database):
     async with served(shop.app) as port:
         line = Line(*await asyncio.open_connection("127.0.0.1", port))
         asked = asyncio.create_task(line.ask("POST", "/posts", {"user_id": 1, "title": "third"}))
-        await asyncio.wait_for(there.wait(), 5)
+        await asyncio.wait_for(there.wait(), 60)
         line.writer.close()
-        await asyncio.wait_for(left.wait(), 5)
+        await asyncio.wait_for(left.wait(), 60)
         await asyncio.wait([asked])
         assert isinstance(asked.exception(), asyncio.IncompleteReadError | ConnectionError)
         assert database.taken == 0

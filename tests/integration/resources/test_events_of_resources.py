@@ -90,7 +90,7 @@ async def test_events_start_at_their_place(shop: Site, handler: Handler, name: s
 
     @shop.hook(Post, names_of(handler)[names_of(handler).index(name) + 1])
     async def later() -> None:
-        await asyncio.wait_for(has_started.wait(), 5)
+        await asyncio.wait_for(has_started.wait(), 60)
 
     assert (await call(shop, handler)).is_success
 
@@ -104,7 +104,7 @@ async def test_events_are_not_awaited(shop: Site, handler: Handler):
 
     @shop.event(Post, *names_of(handler))
     async def handle(ctx: EventContext) -> None:
-        await asyncio.wait_for(answered.wait(), 5)
+        await asyncio.wait_for(answered.wait(), 60)
         ended.append(ctx.name)
 
     async with shop.client() as client:
@@ -461,7 +461,7 @@ async def test_a_snapshot_does_not_change(shop: Site):
 
     @shop.event(Post, "on_before_patch")
     async def early(form_data: dict[str, Any], item: dict[str, Any], query: Select[Any]) -> None:
-        await asyncio.wait_for(go_on.wait(), 5)
+        await asyncio.wait_for(go_on.wait(), 60)
         told.append((form_data, item["title"], query.whereclause is None))
 
     @shop.hook(Post)
@@ -488,7 +488,7 @@ async def test_a_snapshot_of_conditions(shop: Site):
 
     @shop.event(Post)
     async def on_before_all(conditions: Conditions) -> None:
-        await asyncio.wait_for(go_on.wait(), 5)
+        await asyncio.wait_for(go_on.wait(), 60)
         told.append(conditions)
         conditions.per_page = 99
 
@@ -519,7 +519,7 @@ async def test_an_event_changes_nothing_of_the_request(shop: Site, database: Dat
 
     @shop.hook(Post)
     async def on_before_update(item: dict[str, Any], params: dict[str, Any]) -> None:
-        await asyncio.wait_for(changed.wait(), 5)
+        await asyncio.wait_for(changed.wait(), 60)
         assert (item["title"], params["id"]) == ("first", 1)
 
     assert (await call(shop, Handler.UPDATE)).json()["title"] == "changed"
@@ -1101,7 +1101,7 @@ async def test_the_routers_lifespan_runs_the_relay(database: Database):
 
         async with site.client() as client:
             assert (await client.post("/users/1/posts", json={"title": "x"})).status_code == 201
-            await asyncio.wait_for(delivered.wait(), 10)
+            await asyncio.wait_for(delivered.wait(), 60)
         assert await site.outbox.pending() == 0
 
 
