@@ -352,6 +352,43 @@ async def test_a_layer_that_answers_early_does_not_reopen_the_request() -> None:
     assert seen == [None]
 
 
+@pytest.mark.parametrize("by", ["door", "invoke", "proxy"])
+async def test_nor_does_one_that_leaves_next_to_a_task_of_nobody(by: str) -> None:
+    """A task that was given an empty context knows of the invocation by `next` alone, and only while that runs."""
+    go, registry, tasks, seen = asyncio.Event(), InterceptorRegistry(), list[asyncio.Task[Any]](), list[Any]()
+
+    async def early(ctx: InvocationContext, next: Next) -> Any:
+        tasks.append(asyncio.create_task(next(), context=contextvars.Context()))
+        await asyncio.sleep(0)
+        return "early"
+
+    async def tells() -> None:
+        seen.append(InvocationBindings.context().request)
+
+    class Service:
+        @intercept(early)
+        async def slow(self) -> None:
+            seen.append(InvocationBindings.request())
+            await go.wait()
+            with pytest.raises(OutsideInvocationError):
+                InvocationBindings.request()
+            await Entry(registry, tells)()
+
+        async def asks(self) -> Any:
+            return await registry.intercepted(self).slow()
+
+    service = Service()
+    if by == "door":
+        entry = Entry(registry, service, "slow")
+        answer = await entry.run(entry.context(request="the request"))
+    else:
+        answer = await registry.invoke(service, "slow" if by == "invoke" else "asks", request="the request")
+    assert answer == "early"
+    go.set()
+    await tasks[0]
+    assert seen == ["the request", None]
+
+
 async def waits(*_: Any) -> None:
     await asyncio.Event().wait()
 

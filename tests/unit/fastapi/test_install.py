@@ -401,6 +401,31 @@ def test_plain_routes_that_a_global_misses_are_listed_once() -> None:
         start(app)
 
 
+@pytest.mark.parametrize("unreached", ["warn", "error"])
+@pytest.mark.parametrize("number", [5, 6, 300])
+def test_of_many_five_are_named(number: int, unreached: str) -> None:
+    """How many more there are, and the command that lists them all; the warning has every one of them."""
+    app, router = FastAPI(), APIRouter()
+    install(app, registry_of(passing), routers=False, unreached=unreached)
+    for each in range(number):
+        router.add_api_route(f"/{each:03}", lambda: None)
+    app.include_router(router)
+    if unreached == "error":
+        with pytest.raises(UnreachedInterceptorError) as raised:
+            start(app)
+        text, functions = str(raised.value), raised.value.endpoint
+    else:
+        with pytest.warns(UnreachedRouteWarning) as caught:
+            start(app)
+        text, functions = str(caught[0].message), caught[0].message.functions  # type: ignore[union-attr]
+    assert [f"GET /{each:03} (" in text for each in range(min(number, 8))] == [
+        each < 5 for each in range(min(number, 8))
+    ]
+    assert len(functions) == number
+    more = f"; and {number - 5} more (`interceptors check MODULE:APP` lists them all). Declare them"
+    assert (more in text) is (number > 5)
+
+
 def test_on_purpose_is_on_purpose_also_on_a_class() -> None:
     """`@skip_interceptors()` on the class of a handler object says so for its functions."""
 
