@@ -8,6 +8,7 @@ import pytest
 from dependency_injector import containers, providers
 from dependency_injector.wiring import Provide
 from fastapi import BackgroundTasks, Depends, FastAPI, Response
+from fastapi.exceptions import ResponseValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from starlette.background import BackgroundTask
 
@@ -226,6 +227,36 @@ async def test_the_background_task_of_a_layer_runs_when_the_answer_is_sent() -> 
     ran.clear()
     with pytest.raises(ValueError):
         await ask(app, "/fails")
+    assert ran == []
+
+
+async def test_nor_does_it_run_when_the_answer_cannot_be_made() -> None:
+    """The chain has returned, and what it gave is not what the route promises, or a dependency fails when it is left."""
+    ran: list[str] = []
+
+    async def adds(ctx: RouteContext, next: Next) -> Any:
+        ctx.response.background = BackgroundTask(ran.append, "layer's")
+        return await next()
+
+    async def fails_at_the_end() -> AsyncIterator[None]:
+        yield
+        raise ValueError
+
+    app = app_with()
+
+    @app.get("/wrong")
+    @intercept(adds)
+    async def wrong() -> int:
+        return "no number"  # type: ignore[return-value]
+
+    @app.get("/left", dependencies=[Depends(fails_at_the_end, scope="function")])
+    @intercept(adds)
+    async def left() -> None: ...
+
+    with pytest.raises(ResponseValidationError):
+        await ask(app, "/wrong")
+    with pytest.raises(ValueError):
+        await ask(app, "/left")
     assert ran == []
 
 
