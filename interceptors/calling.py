@@ -168,8 +168,7 @@ def _fits(value: object, annotation: object) -> bool:
     if origin is Literal:
         return type(value) in {type(each) for each in get_args(annotation)}
     if origin is type:
-        base = get_args(annotation)[0]
-        return isinstance(value, type) and (base is Any or not isinstance(base, type) or issubclass(value, base))
+        return isinstance(value, type)
     return isinstance(value, annotation) if isinstance(annotation, type) and annotation is not Any else True
 
 

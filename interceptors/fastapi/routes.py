@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from interceptors.calling import written
-from interceptors.errors import AlreadyInstalledError
+from interceptors.describing import location, name_of
+from interceptors.errors import AlreadyInstalledError, WrongCallError
 from interceptors.fastapi.facades import facade_of, http_facade, is_needed
 from interceptors.fastapi.gates import Gate, RouteHandler, gate_of, note_handler, titled
 from interceptors.fastapi.undocumented import picture_in_use
@@ -49,8 +50,14 @@ class InterceptedRoute(APIRoute):
 def intercepted_route(registry: InterceptorRegistry, base: type[APIRoute] = APIRoute) -> type[APIRoute]:
     """A route class for `APIRouter(route_class=...)` whose functions are intercepted; `base` is your own, if you have one.
 
-    Raises AlreadyInstalledError if that is a route class of another registry.
+    Raises AlreadyInstalledError if that is a route class of another registry, WrongCallError if it is none.
     """
+    if not issubclass(base, APIRoute):
+        raise WrongCallError(
+            f"`base` takes a subclass of APIRoute, not {name_of(base)} ({location(base)}): "
+            f"intercepted_route(registry, base=MyRoute)",
+            base,
+        )
     if issubclass(base, InterceptedRoute):
         if base.registry is not registry:
             raise AlreadyInstalledError(

@@ -100,7 +100,10 @@ WRONG: dict[str, tuple[Any, str]] = {
         lambda: intercepted_route(APIRoute, registry),
         "takes an InterceptorRegistry as 'registry'",
     ),
-    "route class, of anything": (lambda: intercepted_route(registry, str), "takes a class as 'base', not str"),
+    "route class, of anything": (
+        lambda: intercepted_route(registry, str),
+        "`base` takes a subclass of APIRoute, not str",
+    ),
     "override, swapped": (lambda: override(passing, registry, passing), r"Write `override\(registry, audit, fake\)`"),
     "override, an application": (
         lambda: override(app, passing, passing),
