@@ -91,8 +91,8 @@ class RouteContext(OnRoute):
     def begin_run(self) -> Callable[[], None]:
         """What a run of the handler has set on the response, and its background tasks, go with it when it fails."""
         response, tasks = self._response, self.tasks
-        if response is None:
-            return _nothing_to_take_back
+        if response is None:  # the handler was called by somebody, and not by FastAPI
+            return super().begin_run()
         self._hide_status()
         before = response.status_code, response.background, [*response.raw_headers]
         count = 0 if tasks is None else len(tasks.tasks)
@@ -122,10 +122,6 @@ class RouteContext(OnRoute):
         # For FastAPI, and for a handler, a response has no status as long as nobody has set one.
         if type(self._response.status_code) is _RouteStatus:
             self._response.status_code = None
-
-
-def _nothing_to_take_back() -> None:
-    """The handler was called by somebody, and not by FastAPI."""
 
 
 def route_of(scope: Any) -> Any:
