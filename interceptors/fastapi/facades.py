@@ -21,7 +21,7 @@ from interceptors.errors import InvalidTargetError
 from interceptors.fastapi.doors import (
     HIDDEN_REQUEST,
     HIDDEN_RESPONSE,
-    Aside,
+    Doors,
     by_name,
     http_door,
     in_thread,
@@ -93,7 +93,7 @@ def http_facade(registry: InterceptorRegistry, target: Target) -> Callable[..., 
 
         function: Any = stream
     else:
-        door = http_door(entry, HIDDEN_REQUEST, HIDDEN_RESPONSE, None, Aside(), _nowhere, merges=True)
+        door = http_door(entry, HIDDEN_REQUEST, HIDDEN_RESPONSE, None, Doors(), _nowhere, merges=True)
 
         async def endpoint(*args: Any, **values: Any) -> Any:
             if HIDDEN_REQUEST in values:
@@ -118,7 +118,7 @@ def socket_facade(registry: InterceptorRegistry, target: Target) -> Callable[...
     own = next((parameter.name for parameter in visible if parameter.annotation is HTTPConnection), None)
     name = own or HIDDEN_REQUEST
     hidden = [] if own else [Parameter(name, Parameter.KEYWORD_ONLY, annotation=HTTPConnection)]
-    function = socket_door(entry, name, Aside(), _nowhere, hidden=not own, closes=True)
+    function = socket_door(entry, name, Doors(), _nowhere, hidden=not own, closes=True)
     return _facade(show_as(function, entry, [*visible, *hidden]), target)
 
 
