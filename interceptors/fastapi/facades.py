@@ -29,7 +29,7 @@ from interceptors.fastapi.doors import (
     never_called,
 )
 from interceptors.fastapi.sources import ROUTE, RouteContext, WebSocketContext
-from interceptors.fastapi.streams import StreamContext, items_of, opening
+from interceptors.fastapi.streams import StreamContext, items_of, opening, some_async_generator
 from interceptors.fastapi.undocumented import is_async_generator, is_coroutine, is_generator
 from interceptors.fastapi.websockets import socket_door
 from interceptors.kinds import is_async, is_partial
@@ -186,8 +186,4 @@ def _innermost(function: Any, written: Any) -> Any:
     if kind is inspect.iscoroutinefunction:
         return never_called(written)
     names = getattr(innermost, "__globals__", {})
-    return FunctionType(_never_iterated.__code__, names, getattr(written, "__name__", "handler"))
-
-
-async def _never_iterated(*args: Any, **kwargs: Any) -> AsyncIterator[None]:
-    yield
+    return FunctionType(some_async_generator.__code__, names, getattr(written, "__name__", "handler"))

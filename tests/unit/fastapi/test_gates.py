@@ -202,6 +202,40 @@ def test_what_hides_a_handler_before_the_start_is_inside_of_the_layers_or_around
     assert ran == [once(path)]
 
 
+def dropping(door: Any) -> Any:
+    """What a library puts around a handler that gives it what it declares, and nothing else."""
+
+    @functools.wraps(door)
+    async def call(*, number: int, **others: Any) -> Any:
+        return await door(number=number)
+
+    return call
+
+
+def test_a_door_that_is_not_given_the_request_runs_the_layers_without_it() -> None:
+    """They have no request and no response then; what the handler gives and raises goes the same way."""
+    seen: list[Any] = []
+
+    async def look(ctx: InvocationContext, next: Next) -> Any:
+        seen.append((ctx.request, ctx.response, ctx.args["number"]))
+        return await next()
+
+    app = FastAPI()
+    install(app, registry_of(look))
+
+    @app.get("/")
+    async def handler(number: int) -> list[int]:
+        return [10 // number]
+
+    with client_of(app) as client:
+        dependant = dependant_of(app, "/")
+        dependant.call = dropping(dependant.call)
+        assert client.get("/?number=2").json() == [5]
+        with pytest.raises(ZeroDivisionError):
+            client.get("/?number=0")
+    assert seen == [(None, None, 2), (None, None, 0)]
+
+
 class Around(APIRoute):
     """Puts something of the same kind around the call that FastAPI makes."""
 
