@@ -140,6 +140,9 @@ def _check_asks_not_for_itself(state: RequestState) -> None:
             )
 
 
+def _nothing_to_take_back() -> None: ...
+
+
 class InvocationPlan(Protocol):
     """What a context asks of the plan that it was made by."""
 
@@ -297,7 +300,7 @@ class InvocationContext:
 
         For a subclass to override whose answer is more than a result: the response of a route.
         """
-        raise NotImplementedError
+        return _nothing_to_take_back
 
     def bound(self, key: str) -> Any:
         """What is bound to a key on this invocation or its request, else MISSING."""

@@ -10,7 +10,7 @@ Where an integration fills the context it is two steps: `ctx = entry.context(arg
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Protocol, final
+from typing import Any, Protocol, cast, final
 from weakref import WeakSet
 
 from interceptors.candidates import Explanation
@@ -24,7 +24,7 @@ from interceptors.plan import Plan
 from interceptors.sharing import check_place
 from interceptors.target import Target
 
-__all__ = ["Entry", "Registered", "run"]
+__all__ = ["Entry", "Registered", "called_in", "run"]
 
 
 class Registered(Protocol):
@@ -194,6 +194,11 @@ class Entry:
         while True:
             with suppress(RuntimeError):  # another thread has made one in the meantime
                 return [entry for entry in self.registry.entries if entry is not self]
+
+
+def called_in(ctx: InvocationContext) -> Target:
+    """What the chain of a context leads to."""
+    return cast("Plan", ctx._plan).target
 
 
 async def run(ctx: InvocationContext) -> Any:

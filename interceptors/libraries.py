@@ -24,6 +24,10 @@ class Library:
     def __init__(self, name: str) -> None:
         self.name = name
 
+    def incompatible(self, name: str, purpose: str) -> IncompatibleLibraryError:
+        """The error for something undocumented that is not as we know it."""
+        return IncompatibleLibraryError(self.name, version(self.name), name, purpose)
+
     def needed(self, owner: object, name: str, purpose: str) -> Any:
         """An undocumented attribute of a module, a class or an object. Raises IncompatibleLibraryError where it is gone."""
         found: Any = getattr(owner, name, _GONE)
@@ -36,12 +40,12 @@ class Library:
         try:
             yield
         except ImportError as error:
-            raise IncompatibleLibraryError(self.name, version(self.name), name, purpose) from error
+            raise self.incompatible(name, purpose) from error
 
     def confirm(self, holds: object, name: str, purpose: str) -> None:
         """Raises IncompatibleLibraryError for something undocumented that is not as we know it."""
         if not holds:
-            raise IncompatibleLibraryError(self.name, version(self.name), name, purpose)
+            raise self.incompatible(name, purpose)
 
 
 def uses(cls: type[object], method: str, *names: str) -> bool:

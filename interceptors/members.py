@@ -175,8 +175,10 @@ class SpecialPassage:
     def is_open(self, holder: object) -> bool:
         """Raises InvalidTargetError if it is decorated and nothing that is awaited."""
         is_own = self._name == "__call__" and stands_for_another(holder)
-        if is_own and runs_chain(Target.at(holder, self._name), holder):
-            return False
+        return not (is_own and runs_chain(Target.at(holder, self._name), holder)) and self.is_open_in_class()
+
+    def is_open_in_class(self) -> bool:
+        """The same of all objects of the class."""
         if self._target is not None and self._revision == changes.count and not self._target.is_stale:
             return True
         revision = changes.count  # read before what it counts

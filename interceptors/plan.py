@@ -55,7 +55,7 @@ class Plan:
         self._itself = name_of_itself(function_behind(target.function)) if is_wrapped_handler else None
         layers = tuple(layers)
         self.is_bare = not layers
-        self.run: Step = fold(layers, self._attempt(self._call())) if layers else self._call()
+        self.run: Step = fold(layers, self._attempt(self._call()))
         self.context_class: type[InvocationContext] = type(
             target.context_class.__name__,
             (target.context_class,),
@@ -137,7 +137,7 @@ class Plan:
         return call if target.is_fixed or target.builds else call_method
 
     def _attempt(self, call: Step) -> Step:
-        """A run of the target that raises or is cancelled leaves nothing to the layers that its context can take back."""
+        """A run of the target that raises or is cancelled leaves nothing behind that its context can take back."""
         if self._target.context_class.begin_run is InvocationContext.begin_run:
             return call
 

@@ -123,12 +123,9 @@ def _running_member(registry: Registry, owner: type, name: str) -> Member | None
 
 
 def _special_member(registry: Registry, owner: type, name: str, raw: Any) -> Member:
-    function = function_behind(raw)
-    run_chain = running(registry, name, function)
-    target = Target.method(owner, name)
-    if not runs_chain(target, function):
-        run_chain = special(SpecialPassage(owner, name), owner, name, function, run_chain)
-    return described(run_chain, function)
+    function, passage = function_behind(raw), SpecialPassage(owner, name)
+    passage.is_open_in_class()  # else what is decorated and cannot be intercepted would be refused at the first call only
+    return described(special(passage, owner, name, function, running(registry, name, function)), function)
 
 
 class _Proxy:

@@ -11,23 +11,25 @@ from functools import partial, update_wrapper
 from inspect import Parameter
 from types import FunctionType
 from typing import Any, TypeAlias, final
+from weakref import WeakSet
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from interceptors.context import InvocationContext, RequestState, check_key
-from interceptors.entry import Entry, run
+from interceptors.context import InvocationContext, RequestState, check_key, innermost
+from interceptors.entry import Entry, called_in, run
 from interceptors.errors import WrongCallError
 from interceptors.fastapi.responses import merged
 from interceptors.fastapi.status_answers import raise_status
 from interceptors.signatures import InjectedParameter, SpecialType, TargetSignature
+from interceptors.target import Target
 
 __all__ = [
     "HIDDEN_REQUEST",
     "HIDDEN_RESPONSE",
     "HIDDEN_TASKS",
-    "Aside",
+    "Doors",
     "Straight",
     "bind_request",
     "by_name",
@@ -51,13 +53,30 @@ Straight: TypeAlias = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
 @final
-class Aside:
-    """Says to a door that another one stands around it, because somebody has put something else between the two."""
+class Doors:
+    """The doors that a route has had in one place. Somebody may have put something between two of them, which hides the inner.
 
-    __slots__ = ("on",)
+    That one stands aside, but only where it is called within the other: what was put between may be taken away again.
+    """
+
+    __slots__ = ("_targets", "are_several")
 
     def __init__(self) -> None:
-        self.on = False
+        self.are_several = False
+        self._targets = WeakSet[Target]()
+
+    def add(self, entry: Entry) -> None:
+        """Note one more."""
+        self.are_several = self.are_several or bool(self._targets)
+        self._targets.add(entry.target)
+
+    def is_within(self, entry: Entry, request: Any) -> bool:
+        """Does another door than that of the entry run here, for this request? What is between may not hand that on."""
+        ctx = innermost()
+        if ctx is None or (request is not None and ctx.request is not request):
+            return False
+        around = called_in(ctx)
+        return around is not entry.target and around in self._targets
 
 
 def bind_request(request: HTTPConnection, key: str, value: object) -> None:
@@ -91,7 +110,7 @@ def http_door(
     request_name: str,
     response_name: str,
     tasks_name: str | None,
-    aside: Aside,
+    doors: Doors,
     straight: Straight,
     *,
     merges: bool,
@@ -109,7 +128,7 @@ def http_door(
         _interceptors_tasks: Any = None,
         **values: Any,
     ) -> Any:
-        if aside.on:
+        if doors.are_several and doors.is_within(entry, values.get(request_name, _interceptors_request)):
             return await straight(values)
         # A pop costs more than a parameter, and most handlers ask for neither.
         request = values.pop(request_name, None) if _interceptors_request is None else _interceptors_request

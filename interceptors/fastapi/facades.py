@@ -21,7 +21,7 @@ from interceptors.errors import InvalidTargetError
 from interceptors.fastapi.doors import (
     HIDDEN_REQUEST,
     HIDDEN_RESPONSE,
-    Aside,
+    Doors,
     by_name,
     http_door,
     in_thread,
@@ -29,7 +29,7 @@ from interceptors.fastapi.doors import (
     never_called,
 )
 from interceptors.fastapi.sources import ROUTE, RouteContext, WebSocketContext
-from interceptors.fastapi.streams import StreamContext, items_of, opening
+from interceptors.fastapi.streams import StreamContext, items_of, opening, some_async_generator
 from interceptors.fastapi.undocumented import is_async_generator, is_coroutine, is_generator
 from interceptors.fastapi.websockets import socket_door
 from interceptors.kinds import is_async, is_partial
@@ -92,7 +92,7 @@ def http_facade(registry: InterceptorRegistry, target: Target) -> Callable[..., 
 
         function: Any = stream
     else:
-        door = http_door(entry, HIDDEN_REQUEST, HIDDEN_RESPONSE, None, Aside(), _nowhere, merges=True)
+        door = http_door(entry, HIDDEN_REQUEST, HIDDEN_RESPONSE, None, Doors(), _nowhere, merges=True)
 
         async def endpoint(*args: object, **values: object) -> Any:
             if HIDDEN_REQUEST in values:
@@ -117,7 +117,7 @@ def socket_facade(registry: InterceptorRegistry, target: Target) -> Callable[...
     own = next((parameter.name for parameter in visible if parameter.annotation is HTTPConnection), None)
     name = own or HIDDEN_REQUEST
     hidden = [] if own else [Parameter(name, Parameter.KEYWORD_ONLY, annotation=HTTPConnection)]
-    function = socket_door(entry, name, Aside(), _nowhere, hidden=not own, closes=True)
+    function = socket_door(entry, name, Doors(), _nowhere, hidden=not own, closes=True)
     return _facade(show_as(function, entry, [*visible, *hidden]), target)
 
 
@@ -185,8 +185,4 @@ def _innermost(function: Any, written: Any) -> Any:
     if kind is inspect.iscoroutinefunction:
         return never_called(written)
     names = getattr(innermost, "__globals__", {})
-    return FunctionType(_never_iterated.__code__, names, getattr(written, "__name__", "handler"))
-
-
-async def _never_iterated(*args: object, **kwargs: object) -> AsyncIterator[None]:
-    yield
+    return FunctionType(some_async_generator.__code__, names, getattr(written, "__name__", "handler"))

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from interceptors.describing import location, name_of
 from interceptors.entry import Entry
 from interceptors.errors import AlreadyInstalledError, UnreachedInterceptorError
-from interceptors.fastapi.doors import Aside, dress, entry_of, mark
+from interceptors.fastapi.doors import Doors, dress, entry_of, mark
 from interceptors.fastapi.facades import facade_of
 from interceptors.fastapi.making import make_door, straight_call
 from interceptors.fastapi.streams import answering, responder
@@ -89,7 +89,7 @@ class Gate:
         """The call that is known to lead through the chain; as long as it is another one, the door is put on again."""
         self.entry: Entry | None = None
         self._refused: Exception | None = None
-        self._aside = Aside()
+        self._doors = Doors()
         setattr(picture, _GATE, self)
 
     def __deepcopy__(self, memo: Any) -> "Gate":
@@ -114,11 +114,9 @@ class Gate:
         if entry is not None and entry.registry is not self.registry:
             raise foreign_chain(self.picture)
         if entry is None or facade_of(call) is not None:  # of a facade each picture has a door of its own instead
-            self._aside.on = True  # one that was there before is somewhere behind the call, and hidden
-            self._aside = Aside()
             unseen = endpoint, RegisteredAt(self.route, title_of(self.route), None)
             handler, registration = getattr(self.route, _HANDLER, unseen)
-            call, entry = make_door(self.registry, self.picture, call, handler, registration, self._aside)
+            call, entry = make_door(self.registry, self.picture, call, handler, registration, self._doors)
             self.dependant.call = call
         elif isinstance(self.route, APIRoute) and is_stream(self.picture) and not is_coroutine(call):
             # Somebody has wrapped the facade of a generator.

@@ -15,7 +15,7 @@ from interceptors.fastapi.doors import (
     HIDDEN_REQUEST,
     HIDDEN_RESPONSE,
     HIDDEN_TASKS,
-    Aside,
+    Doors,
     Straight,
     called_by_fastapi,
     dress,
@@ -42,7 +42,7 @@ def make_door(
     call: object,
     handler: object,
     registration: RegisteredAt,
-    aside: Aside,
+    doors: Doors,
 ) -> tuple[Any, Entry]:
     """The door around a call that FastAPI would make for a picture, and its chain.
 
@@ -60,19 +60,21 @@ def make_door(
     straight = straight_call(picture, call)
     if not isinstance(route, APIRoute):
         name, hidden = _socket_name(dependant)
-        door = socket_door(entry, name, aside, straight, hidden=hidden, closes=facade is not None)
+        door = socket_door(entry, name, doors, straight, hidden=hidden, closes=facade is not None)
     else:
         dependant.request_param_name = request_name = dependant.request_param_name or HIDDEN_REQUEST
         dependant.response_param_name = response_name = dependant.response_param_name or HIDDEN_RESPONSE
         tasks_name = _tasks_name(dependant)
         if is_stream(picture):
             respond = responder(picture, route)
-            straight = straight_stream(call, respond)
-            door = stream_door(entry, request_name, response_name, tasks_name, aside, straight, respond)
+            if not is_coroutine(call):
+                straight = straight_stream(call)
+            door = stream_door(entry, request_name, response_name, tasks_name, doors, straight, respond)
         else:
-            door = http_door(entry, request_name, response_name, tasks_name, aside, straight, merges=facade is not None)
+            door = http_door(entry, request_name, response_name, tasks_name, doors, straight, merges=facade is not None)
     dress(door, call)
     mark(door, entry)
+    doors.add(entry)
     describe_as(door, call)
     return door, entry
 
@@ -151,11 +153,9 @@ async def _awaiting(ctx: InvocationContext, function: Any, args: Iterable[object
 def straight_call(picture: Picture, call: Any) -> Straight:
     """The call as FastAPI makes it, of what is no stream."""
     in_a_thread = isinstance(original_of(picture), APIRoute) and not is_coroutine(call)
-    hidden = () if facade_of(call) is not None else (HIDDEN_REQUEST, HIDDEN_RESPONSE, HIDDEN_TASKS)
 
     async def straight(values: dict[str, Any]) -> Any:
-        given = {name: value for name, value in values.items() if name not in hidden}
-        return await run_in_threadpool(call, **given) if in_a_thread else await call(**given)
+        return await run_in_threadpool(call, **values) if in_a_thread else await call(**values)
 
     return straight
 

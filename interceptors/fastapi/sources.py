@@ -94,8 +94,8 @@ class RouteContext(OnRoute):
     def begin_run(self) -> Callable[[], None]:
         """What a run of the handler has set on the response, and its background tasks, go with it when it fails."""
         response, tasks = self._response, self.tasks
-        if response is None:
-            return _nothing_to_take_back
+        if response is None:  # the handler was called by somebody, and not by FastAPI
+            return super().begin_run()
         if type(response.status_code) is _RouteStatus:
             response.status_code = None
         before = response.status_code, response.background, response.raw_headers.copy()
@@ -124,10 +124,6 @@ class RouteContext(OnRoute):
                 await background()
 
         exit_stack(self.request.scope).push_async_exit(run)
-
-
-def _nothing_to_take_back() -> None:
-    """The handler was called by somebody, and not by FastAPI."""
 
 
 def route_of(scope: Any) -> Any:

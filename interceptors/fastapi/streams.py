@@ -7,7 +7,7 @@ others; of the iterator that leaves the chain FastAPI makes the response, by a s
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import anyio
 from anyio.to_thread import run_sync
@@ -16,9 +16,9 @@ from starlette.concurrency import iterate_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from interceptors.context import InvocationContext, running
+from interceptors.context import InvocationContext
 from interceptors.entry import Entry, run
-from interceptors.fastapi.doors import HIDDEN_REQUEST, HIDDEN_RESPONSE, HIDDEN_TASKS, Aside, Straight, by_name
+from interceptors.fastapi.doors import HIDDEN_REQUEST, HIDDEN_RESPONSE, HIDDEN_TASKS, Doors, Straight, by_name
 from interceptors.fastapi.responses import merged
 from interceptors.fastapi.sources import RouteContext
 from interceptors.fastapi.status_answers import raise_status
@@ -31,6 +31,7 @@ __all__ = [
     "items_of",
     "opening",
     "responder",
+    "some_async_generator",
     "straight_stream",
     "stream_door",
 ]
@@ -53,8 +54,10 @@ class StreamContext(RouteContext):
 async def opening(ctx: InvocationContext, function: Any, args: Iterable[object], kwargs: Mapping[str, object]) -> Any:
     """Call a generator function: nothing of its body runs yet."""
     iterator = function(*args, **kwargs)
-    if isinstance(ctx, StreamContext):
-        ctx.opened = (*ctx.opened, iterator)
+    if inspect.iscoroutine(iterator):  # of somebody's function around a door of ours, which stands aside
+        iterator = await iterator
+    stream = cast("StreamContext", ctx)
+    stream.opened = (*stream.opened, iterator)
     return iterator
 
 
@@ -63,14 +66,14 @@ def stream_door(
     request_name: str,
     response_name: str,
     tasks_name: str | None,
-    aside: Aside,
+    doors: Doors,
     straight: Straight,
     respond: Respond,
 ) -> Callable[..., Any]:
     """The door of a generator handler."""
 
     async def door(**values: Any) -> Any:
-        if aside.on:
+        if doors.are_several and doors.is_within(entry, values.get(request_name)):
             return await straight(values)
         request, injected = values.pop(request_name), values.pop(response_name)
         hidden_tasks = values.pop(HIDDEN_TASKS, None)
@@ -133,11 +136,11 @@ async def _followed(first: Iterable[Any], items: Any) -> AsyncIterator[Any]:
         yield item
 
 
-def straight_stream(call: Any, respond: Respond) -> Straight:
-    """What a door does that stands aside: the response of what the generator function gives."""
+def straight_stream(call: Any) -> Straight:
+    """What a door does that stands aside: it gives the iterator to that which stands around it."""
 
     async def straight(values: dict[str, Any]) -> Any:
-        return await respond(running().request, call(**values))
+        return call(**values)
 
     return straight
 
@@ -149,7 +152,7 @@ def responder(picture: Picture, route: APIRoute) -> Respond:
         return request.scope.pop(_ITEMS)
 
     looks: Any = items_of_request
-    looks.__wrapped__ = _some_async_generator  # FastAPI looks through it for the kind of a function
+    looks.__wrapped__ = some_async_generator  # FastAPI looks through it for the kind of a function
     describe_as(looks, picture.endpoint)
     with reading(stream_of(picture, route, looks, "request"), route):
         handler = APIRoute.get_route_handler(route)
@@ -161,7 +164,8 @@ def responder(picture: Picture, route: APIRoute) -> Respond:
     return respond
 
 
-async def _some_async_generator() -> AsyncIterator[Any]:
+async def some_async_generator(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+    """Never called: others look at its kind."""
     yield
 
 

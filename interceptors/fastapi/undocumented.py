@@ -74,8 +74,7 @@ _REACH = "reach the functions of included routers"
 try:
     _route, _included, _picture, _socket = _examples()
 except (AttributeError, TypeError, ValueError) as error:
-    _confirm(holds=False, name=f"APIRouter.include_router ({error})", purpose=_REACH)
-    raise
+    raise _library.incompatible(f"APIRouter.include_router ({error})", _REACH) from error
 
 # -- included routers --------------------------------------------------------------------------------------------------
 

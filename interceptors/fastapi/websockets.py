@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException, WebSocketException
 from starlette.websockets import WebSocket, WebSocketState
 
 from interceptors.entry import Entry, run
-from interceptors.fastapi.doors import Aside, Straight, by_name
+from interceptors.fastapi.doors import Doors, Straight, by_name
 from interceptors.fastapi.status_answers import answer_of
 
 __all__ = ["socket_door"]
@@ -16,7 +16,7 @@ _POLICY_VIOLATION = 1008
 
 
 def socket_door(
-    entry: Entry, name: str, aside: Aside, straight: Straight, *, hidden: bool, closes: bool
+    entry: Entry, name: str, doors: Doors, straight: Straight, *, hidden: bool, closes: bool
 ) -> Callable[..., Any]:
     """The door of a handler of WebSockets, which FastAPI gives the WebSocket under this name.
 
@@ -25,7 +25,7 @@ def socket_door(
     """
 
     async def door(*args: Any, **values: Any) -> Any:
-        if aside.on:
+        if doors.are_several and doors.is_within(entry, values.get(name)):
             return await straight(values)
         websocket: WebSocket | None = values.pop(name, None) if hidden else values.get(name)
         if args or websocket is None:  # somebody calls it as they would call the handler

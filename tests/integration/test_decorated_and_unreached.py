@@ -250,6 +250,27 @@ async def test_a_decorated_dependency_stops_the_start(put: Any, kind: str) -> No
     assert "Put the interceptor on the function of the route" in said
 
 
+class SecretCall:
+    @intercept(deny)
+    async def __call__(self) -> str:
+        return "in"
+
+
+PROXIED: dict[str, Any] = {
+    "a method": InterceptorRegistry().intercepted(SecretMethod()).secret,
+    "a partial of a method": functools.partial(InterceptorRegistry().intercepted(SecretMethod()).secret),
+    "an object that is called": InterceptorRegistry().intercepted(SecretCall()),
+}
+
+
+@pytest.mark.parametrize("kind", PROXIED)
+async def test_a_dependency_that_runs_its_chain_by_itself_is_no_mistake(kind: str) -> None:
+    """What is recorded behind a proxy's method is the proxy's to run."""
+    app = app_of(lambda app: app.add_api_route("/x", plain, dependencies=[Depends(PROXIED[kind])]))
+    async with started(app) as client:
+        assert (await client.get("/x")).status_code == 403
+
+
 @intercept(deny)
 @asynccontextmanager
 async def secret_lifespan(app: Any) -> AsyncIterator[None]:
@@ -262,6 +283,10 @@ class SecretMiddleware:
 
     @intercept(deny)
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
+
+
+@intercept(deny)
+def secret_middleware(app: Any) -> Any: ...
 
 
 @intercept(deny)
@@ -287,6 +312,7 @@ FUNCTIONS: dict[str, tuple[Callable[[], FastAPI], str]] = {
         lambda: FastAPI(middleware=[Middleware(GZipMiddleware, dispatch=secret_answer)]),
         "it is middleware",
     ),
+    "function that makes middleware": (lambda: FastAPI(middleware=[Middleware(secret_middleware)]), "it is middleware"),
     "lifespan": (lambda: FastAPI(lifespan=secret_lifespan), "`lifespan_context`"),
     "hook of the start": (lambda: FastAPI(on_startup=[secret_hook]), "called at on_startup"),
     "override": (overriding, "stands for another"),

@@ -8,16 +8,18 @@ from fastapi.testclient import TestClient
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
 from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from interceptors import (
     AlreadyInstalledError,
     InterceptorRegistry,
+    UnknownKeyError,
     UnreachedInterceptorError,
     WrongCallError,
     intercept,
 )
 from interceptors.fastapi import controller, get, install, intercepted_route
+from tests.unit.helpers import passing
 
 
 @controller(prefix="/x")
@@ -62,6 +64,10 @@ async def decorated(request: Any) -> Any:
     return PlainTextResponse("served")
 
 
+async def late() -> str:
+    return "late"
+
+
 async def bare(request: Any) -> Any:
     return PlainTextResponse("bare")
 
@@ -77,7 +83,24 @@ def app_with(registry: InterceptorRegistry) -> FastAPI:
     return app
 
 
-@pytest.mark.parametrize("kind", ["function", "class", "below a mount", "in a mounted application"])
+class Switch(BaseRoute):
+    """A route of somebody's own, which has others."""
+
+    def __init__(self, *routes: BaseRoute) -> None:
+        self.routes = list(routes)
+
+    def matches(self, scope: Any) -> Any:
+        return self.routes[0].matches(scope)
+
+    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.routes[0].handle(scope, receive, send)
+
+    def __call__(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "kind", ["function", "class", "below a mount", "in a mounted application", "of a class of one's own"]
+)
 def test_a_decorated_route_of_starlette_s_that_comes_later_is_refused_and_the_others_go_on(kind: str) -> None:
     app, mounted = app_with(InterceptorRegistry()), Starlette(routes=[Route("/bare", bare)])
     app.mount("/mounted", mounted)
@@ -93,6 +116,8 @@ def test_a_decorated_route_of_starlette_s_that_comes_later_is_refused_and_the_ot
             app.router.routes.append(Route("/late", decorated))
         elif kind == "class":
             app.router.routes.append(Route("/late", Endpoint))
+        elif kind == "of a class of one's own":
+            app.router.routes.append(Switch(Route("/late", decorated)))
         elif kind == "below a mount":
             app.mount("/late", Starlette(routes=[Route("/", decorated)]))
         else:
@@ -101,6 +126,20 @@ def test_a_decorated_route_of_starlette_s_that_comes_later_is_refused_and_the_ot
         with pytest.raises(UnreachedInterceptorError, match="decorated|Endpoint"):
             client.get(path)
         assert client.get("/first").json() == "first"
+
+
+def test_what_else_is_wrong_with_a_route_that_comes_later_is_raised_by_itself() -> None:
+    """At each request, until it is repaired: nobody refuses the route for good."""
+    registry = InterceptorRegistry()
+    app = app_with(registry)
+    with TestClient(app) as client:
+        app.get("/late")(intercept("key")(late))
+        for _ in range(2):
+            with pytest.raises(UnknownKeyError, match="No key 'key' is bound"):
+                client.get("/late")
+            assert client.get("/first").json() == "first"
+        registry.bind("key", passing)
+        assert client.get("/late").json() == "late"
 
 
 def test_a_route_of_another_registry_that_comes_later_is_refused() -> None:

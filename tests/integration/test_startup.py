@@ -692,6 +692,21 @@ async def test_a_warning_that_is_an_error_stops_the_start():
             await start(app)
 
 
+async def test_what_a_global_misses_is_an_error_where_that_was_asked_for():
+    """With `unreached="error"`: the same text, and the functions that it names."""
+    app = missed()
+    install(app, app.state.interceptors, unreached="error")
+    with pytest.raises(
+        UnreachedInterceptorError, match=r"^No chain runs around these functions.*GET /v1/plain/first"
+    ) as caught:
+        await start(app)
+    assert [title.partition(" (")[0] for title in caught.value.endpoint] == [
+        "GET /v1/plain/first",
+        "POST /v1/plain/second",
+        "WEBSOCKET /v1/plain/socket",
+    ]
+
+
 async def test_plain_routes_without_globals_are_fine():
     """Where no global applies nothing is missed."""
     app, router = app_with(Sound), APIRouter()

@@ -178,6 +178,32 @@ async def test_a_context_can_take_back_what_a_failed_run_has_set(fails_in: str) 
     assert notes == ["layer", "its constructor", "what is injected", "the target"]
 
 
+async def test_a_context_class_may_extend_what_its_base_takes_back() -> None:
+    """It asks `super()`, however far down it stands: `InvocationContext` itself has nothing to take back."""
+    taken: list[str] = []
+
+    def noting(base: type[InvocationContext], name: str) -> type[InvocationContext]:
+        class Noting(base):  # type: ignore[misc, valid-type]
+            def begin_run(self) -> Any:
+                inner = super().begin_run()
+
+                def take_back() -> None:
+                    taken.append(name)
+                    inner()
+
+                return take_back
+
+        return Noting
+
+    async def fail() -> None:
+        raise LookupError
+
+    context_class = noting(noting(InvocationContext, "inner"), "outer")
+    with pytest.raises(LookupError):
+        await Entry(InterceptorRegistry(), fail, context_class=context_class)()
+    assert taken == ["outer", "inner"]
+
+
 async def test_what_is_wrong_with_the_chain_can_be_asked_for_at_the_start() -> None:
     """An integration checks when it starts; else the first call tells."""
     registry = InterceptorRegistry()

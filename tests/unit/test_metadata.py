@@ -6,8 +6,9 @@ from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 
-from interceptors import InterceptorRegistry, intercept
+from interceptors import InterceptorRegistry, annotate, intercept, skip_interceptors
 from interceptors.metadata import functions_in, metadata_of, records_behind
+from interceptors.target import Target
 from tests.unit.helpers import names, recording
 
 EVENTS: list[str] = []
@@ -221,6 +222,47 @@ async def test_a_mock_can_be_a_target() -> None:
     assert names(registry, mock) == ["A"]
     assert await registry.invoke(mock, "work", 1) == 5
     mock.work.assert_awaited_once_with(1)
+
+
+LATE: dict[str, tuple[Any, str]] = {
+    "interceptors": (intercept(C), "ABCDEX"),
+    "interceptors instead of inherited ones": (intercept(C, inherit=False), "ABCDE"),
+    "a skip": (skip_interceptors(D), "ABEX"),
+    "a skipped group": (skip_interceptors(group="e"), "ABDX"),
+    "all skipped": (skip_interceptors(), "AB"),
+    "annotations": (annotate(late=True), "ABDEX"),
+}
+
+
+@pytest.mark.parametrize("is_method", [True, False])
+@pytest.mark.parametrize("is_outside", [True, False])
+@pytest.mark.parametrize("kind", LATE)
+def test_what_a_function_and_its_wrapper_got_later_adds_up(kind: str, is_outside: bool, is_method: bool) -> None:
+    """`functools.wraps` copies what was recorded by then; whatever came later, on either of them, is not lost."""
+
+    class Base:
+        @intercept(recording("X", EVENTS))
+        async def work(self) -> None: ...
+
+    @intercept(A)
+    async def function(self: Any) -> None: ...
+
+    @functools.wraps(function)
+    async def wrapper(self: Any) -> None: ...
+
+    late, expected = LATE[kind]
+    late(wrapper if is_outside else function)
+    annotate(other=True)(intercept(B)(function if is_outside else wrapper))
+    target = (type("Service", (Base,), {"work": wrapper}), "work") if is_method else (wrapper, None)
+    registry = InterceptorRegistry()
+    registry.add_global(D)
+    registry.add_global(E, group="e")
+
+    found = names(registry, *target)
+    assert "".join(sorted(found)) == (expected if is_method else expected.replace("X", ""))
+    if kind == "interceptors":  # those of the wrapper are further out
+        assert found[-3:] == (["C", "B", "A"] if is_outside else ["B", "C", "A"])
+    assert Target.of(*target).annotations.keys() == {"other", *(["late"] if kind == "annotations" else [])}
 
 
 class Wrapping:

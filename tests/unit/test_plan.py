@@ -177,19 +177,27 @@ async def test_a_function_that_belongs_to_one_object_can_be_invoked() -> None:
         await registry.invoke(holder, "number")
 
 
+@pytest.mark.parametrize("name", ["work", "partial", "static", "of_class", "callable"])
 @on_both_backends
-async def test_an_objects_own_function_of_a_methods_name_is_the_one_that_is_called() -> None:
-    """Python's look-up decides, at the time of the call."""
+async def test_an_objects_own_function_of_a_methods_name_is_the_one_that_is_called(name: str) -> None:
+    """Python's look-up decides, at the time of the call; layers see the arguments of what is called."""
+    seen: list[dict[str, Any]] = []
+
+    async def look(ctx: InvocationContext, next: Next) -> Any:
+        seen.append(dict(ctx.args.items()))
+        return await next()
+
     service = Service()
-    registry = given()
-    assert await registry.invoke(service, "work") == ("worked", 1)
+    registry = given(look)
+    await registry.invoke(service, name, 5)
 
-    async def fake(value: int = 2) -> Any:
-        return "faked", value
+    async def fake(given: int = 2) -> Any:
+        return "faked", given
 
-    service.work = fake
+    setattr(service, name, fake)
 
-    assert await registry.invoke(service, "work", 5) == ("faked", 5)
+    assert await registry.invoke(service, name, 5) == ("faked", 5)
+    assert seen[1:] == [{"given": 5}]
 
 
 NOT_METHODS = {
@@ -222,6 +230,33 @@ async def test_an_instance_method_needs_an_instance() -> None:
     for _ in range(2):
         with pytest.raises(InvalidTargetError, match=f"^{re.escape(text)}$"):
             await registry.invoke(Service, "work", Service())
+
+
+@pytest.mark.parametrize("way", ["invoke", "a proxy", "explain"])
+@on_both_backends
+async def test_a_decorated_implementation_of_a_dispatched_method_is_refused(way: str) -> None:
+    """Its argument says that it is called, after all layers have run: so its own never would."""
+
+    class Dispatched:
+        @functools.singledispatchmethod
+        async def work(self, value: Any) -> str:
+            return "any"
+
+        @work.register
+        @intercept(passing)
+        async def of_int(self, value: int) -> str:
+            return "int"
+
+    registry = given()
+    text = f"Dispatched.of_int ({place(Dispatched.of_int)}) has interceptors, but it is called by Dispatched.work"
+    with pytest.raises(InvalidTargetError, match=f"^{re.escape(text)}.* Decorate Dispatched.work") as caught:
+        if way == "explain":
+            registry.explain(Dispatched, "work")
+        elif way == "invoke":
+            await registry.invoke(Dispatched(), "work", "text")
+        else:
+            await registry.intercepted(Dispatched()).work("text")
+    assert caught.value.target is Dispatched
 
 
 def test_what_is_no_function_needs_the_name_of_a_method() -> None:

@@ -315,6 +315,37 @@ def test_a_plain_override_of_an_async_method_is_refused_if_the_base_is_decorated
         proxied(Derived())
 
 
+@pytest.mark.parametrize("name", ["__eq__", "__getattr__", "__init_subclass__"])
+def test_a_special_method_that_the_proxy_needs_for_itself_is_refused(name: str) -> None:
+    """However it is written, its layers would never run."""
+
+    async def special(self: Any, *args: Any) -> Any: ...
+
+    target = type("Target", (), {name: intercept(A)(special)})()
+    text = f"Target.{name} has interceptors, but nothing can run them around it."
+    with pytest.raises(InvalidTargetError, match=f"^{re.escape(text)}$") as caught:
+        proxied(target)
+    assert caught.value.target is type(target)
+
+
+async def test_what_is_found_later_and_cannot_be_intercepted_is_refused_at_each_call() -> None:
+    """Not where it is looked at: `hasattr`, and whoever looks at all attributes, finds what the object has."""
+
+    @intercept(A)
+    def own(value: int) -> int:
+        return value
+
+    service = Service()
+    proxy: Any = proxied(service)
+    service.own = own  # type: ignore[attr-defined]
+
+    assert inspect.signature(proxy.own) == inspect.signature(own)
+    for _ in range(2):
+        with pytest.raises(InvalidTargetError, match="own .* has interceptors but is no `async def`"):
+            proxy.own(1)
+    assert EVENTS == []
+
+
 # -- what passes through -----------------------------------------------------------------------------------------------
 
 
@@ -580,6 +611,131 @@ def test_the_attributes_of_the_proxy_itself_do_not_hide_the_objects() -> None:
     assert [proxy.target, proxy.registry, proxy.method, proxy.plan, proxy.name] == [0, 1, 2, 3, 4]
 
 
+def test_an_object_that_has_itself_as_an_attribute_hands_out_the_proxy() -> None:
+    """As where a method returns `self`: nobody comes by the raw object, and round its layers."""
+    service: Any = Service()
+    service.itself = service
+    proxy = proxied(service)
+
+    assert proxy.itself is proxy
+
+
+async def test_a_method_that_gives_a_coroutine_of_the_object_itself_hands_out_the_proxy() -> None:
+    """`def` in front, `async def` behind: what is awaited is what counts."""
+
+    class Connection:
+        async def _opened(self) -> Any:
+            return self
+
+        def opened(self) -> Any:
+            return self._opened()
+
+    proxy = proxied(Connection())
+
+    assert await proxy.opened() is proxy
+
+
+# -- what changes later ------------------------------------------------------------------------------------------------
+
+
+def _decorated(cls: type, name: str) -> None:
+    intercept(A)(vars(cls)[name])
+
+
+def _replaced(cls: type, name: str) -> None:
+    @intercept(A)
+    async def other(self: Any) -> str:
+        return "done"
+
+    setattr(cls, name, other)
+
+
+def a_class() -> type:
+    async def done(self: Any) -> str:
+        return "done"
+
+    class Target:
+        async def _private(self) -> str:
+            return "done"
+
+        def plain(self) -> str:
+            return "done"
+
+        async def __call__(self) -> str:
+            return "done"
+
+        def __neg__(self) -> str:
+            return "done"
+
+        @functools.wraps(done)
+        def __invert__(self) -> Any:
+            return done(self)
+
+    return Target
+
+
+@pytest.mark.parametrize("name", ["plain", "_private", "later"])
+def test_a_method_of_a_proxy_is_the_same_whenever_it_is_taken(name: str) -> None:
+    """As that of an object: what has been added as a listener can be removed, also if the class got it later."""
+    cls = a_class()
+    proxy = proxied(cls())
+    _replaced(cls, "later")
+    taken = getattr(proxy, name)
+
+    assert getattr(proxy, name) == taken == getattr(proxy, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("_private", _decorated),
+        ("plain", _replaced),
+        ("__call__", _decorated),
+        ("__invert__", _decorated),
+        ("__neg__", _replaced),
+    ],
+)
+@on_both_backends
+async def test_what_passed_through_runs_its_chain_as_soon_as_it_is_decorated(name: str, change: Any) -> None:
+    """Also where it was taken from the proxy before: a private method, a plain one, special ones."""
+    cls = a_class()
+    taken = getattr(proxied(cls()), name)
+
+    async def call() -> Any:
+        result = taken()
+        return await result if inspect.isawaitable(result) else result
+
+    assert [await call() for _ in range(2)] == ["done", "done"]
+    assert EVENTS == []
+    change(cls, name)
+    assert [await call() for _ in range(2)] == ["done", "done"]
+    assert EVENTS == [">A", "<A"] * 2
+
+
+async def test_other_bases_are_other_layers() -> None:
+    """A class may be given other bases while there are proxies of its objects."""
+
+    class Base:
+        async def work(self) -> None: ...
+
+    class Decorated:
+        @intercept(A)
+        async def work(self) -> None: ...
+
+    class Target(Base):
+        async def work(self) -> None: ...
+
+    registry, target = InterceptorRegistry(), Target()
+    proxy = proxied(target, registry)
+
+    for bases, entered in (((Base,), []), ((Decorated,), [">A"])):
+        Target.__bases__ = bases
+        for call in (proxy.work, lambda: registry.invoke(target, "work")):
+            EVENTS.clear()
+            await call()
+            assert EVENTS[:1] == entered
+
+
 # -- classes -----------------------------------------------------------------------------------------------------------
 
 
@@ -593,8 +749,30 @@ async def test_a_class_can_be_proxied() -> None:
     assert EVENTS == [">A", "<A"] * 2
     assert isinstance(proxy, type)
     assert type(proxy()) is Service
+    assert proxy.plain(Service()) == "plain"
     assert proxy.kind == "service"
     assert repr(proxy) == repr(Service)
+
+
+@on_both_backends
+async def test_a_special_method_of_a_metaclass_runs_its_chain_or_is_refused() -> None:
+    """Of a proxied class it is the metaclass that is asked for what stands for `proxy()` and `len(proxy)`."""
+
+    class Meta(type):
+        @intercept(A)
+        async def __call__(cls, value: int) -> Any:
+            return cls, value
+
+    class Refused(type):
+        @intercept(A)
+        def __len__(cls) -> int:
+            return 0
+
+    target: Any = Meta("Target", (), {})
+    assert await proxied(target)(1) == (target, 1)
+    assert EVENTS == [">A", "<A"]
+    with pytest.raises(InvalidTargetError, match="Refused.__len__ .* has interceptors but is no `async def`"):
+        proxied(Refused("Other", (), {}))
 
 
 @on_both_backends
@@ -673,6 +851,24 @@ def test_a_proxy_equals_what_its_object_equals() -> None:
     assert proxy != Service()
     assert service in {proxy}
     assert proxy in {service: 1}
+
+
+@on_both_backends
+async def test_an_object_that_is_called_is_intercepted_once_for_all() -> None:
+    """An attribute whose `__call__` is decorated: the same at each look, as the object is."""
+
+    class Handler:
+        @intercept(A)
+        async def __call__(self) -> str:
+            return "handled"
+
+    service: Any = Service()
+    service.handler = Handler()
+    proxy = proxied(service)
+
+    assert proxy.handler is proxy.handler
+    assert [await proxy.handler() for _ in range(2)] == ["handled"] * 2
+    assert EVENTS == [">A", "<A"] * 2
 
 
 async def test_a_function_of_the_object_s_own_passes_through_whatever_it_is() -> None:

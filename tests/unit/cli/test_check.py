@@ -2,11 +2,15 @@
 
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
+from fastapi import routing
 
+from interceptors.fastapi import probe
 from tests.unit.cli.helpers import Result, run_process, write
 
 Run = Callable[..., Result]
@@ -197,6 +201,49 @@ def test_routers_with_a_registry_of_their_own(run: Run, project: Path) -> None:
     result = run("check", "main:app")
     assert (result.code, result.lines[-1]) == (1, "2 routes, 2 problems")
     assert ["'unknown'" in result.lines[0], "'absent'" in result.lines[1]] == [True, True]
+
+
+def test_routes_of_another_registry(run: Run, project: Path) -> None:
+    """Each is a problem; its chain is shown as it is, as somebody has to see what runs there."""
+    text = """
+        other = InterceptorRegistry()
+        other.add_global(Layer)
+
+        @controller()
+        class A:
+            @get("/a")
+            async def a(self) -> None: ...
+
+        router = create_router(A, other)
+        app.include_router(router)
+        app.get("/b")(router.routes[0].endpoint)
+    """
+    write(project, program(text))
+    result = run("check", "main:app")
+    assert (result.code, result.lines[-1]) == (1, "2 routes, 2 problems")
+    for path, line in zip(("/a", "/b"), result.lines, strict=False):
+        assert line.startswith(f"problem: AlreadyInstalledError: GET {path} (A.a, ")
+    assert [line.split()[:5] for line in run("explain", "main:app").lines] == [
+        ["GET", "/a", "A.a"],
+        ["1", "global", "-", "-", "Layer"],
+        ["GET", "/b", "A.a"],
+        ["1", "global", "-", "-", "Layer"],
+    ]
+
+
+def test_a_fastapi_that_works_otherwise(run: Run, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would stop the start is a problem here, and the others are told as well."""
+
+    async def never(**options: Any) -> str:
+        return "well"
+
+    monkeypatch.setattr(routing, "run_endpoint_function", never)
+    monkeypatch.setattr(probe._Probed, "is_well", False)
+    write(project, program('registry.add_global("unknown")'))
+    result = run("check", "main:app")
+    assert (result.code, result.lines[-1]) == (1, "0 routes, 2 problems")
+    assert result.lines[0].startswith(f"problem: IncompatibleLibraryError: fastapi {version('fastapi')} ")
+    assert result.lines[1].startswith("problem: UnknownKeyError: ")
 
 
 def test_mounted_applications(run: Run, project: Path) -> None:

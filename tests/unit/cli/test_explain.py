@@ -345,6 +345,17 @@ def test_files_through_links(run: Run, project: Path, monkeypatch: pytest.Monkey
     assert run("explain", "other:app", "GET /v1/outer/inner").lines[1].endswith("  far  away/far.py:1")
 
 
+def test_a_file_elsewhere(run: Run, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not below the current folder has its whole path, so that an editor finds it."""
+    outside = project.parent / "outside"
+    write(outside, {"layers.py": LAYERS})
+    monkeypatch.syspath_prepend(str(outside))
+    write(project, {"main.py": dedent(MAIN).replace("shop.layers", "layers")})
+    assert run("explain", "main:app", "GET /v1/outer/inner").lines[1] == (
+        f"  1  global  auth  -  Auth  {place('Auth').replace('shop', str(outside))}"
+    )
+
+
 def test_a_chain_that_cannot_be_put_together(run: Run, project: Path) -> None:
     """One line, exit code 1; other routes can still be asked for."""
     write(

@@ -1,17 +1,19 @@
 """The function that FastAPI calls for a route: what FastAPI sees of the handler, and what the layers and the handler get."""
 
 import contextvars
+import functools
 import gc
 import re
 import threading
 import weakref
+from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any
 
 import anyio
 import pytest
 from dependency_injector import containers, providers
 from dependency_injector.wiring import Provide
-from fastapi import APIRouter, BackgroundTasks, Body, Depends, FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Body, Depends, FastAPI, HTTPException, Request, Response, WebSocket
 from fastapi.security import HTTPBearer
 
 from interceptors import (
@@ -24,7 +26,16 @@ from interceptors import (
     annotate,
     intercept,
 )
-from interceptors.fastapi import bind_request, controller, get, install, intercepted_route, post
+from interceptors.fastapi import (
+    bind_request,
+    controller,
+    create_router,
+    get,
+    install,
+    intercepted_route,
+    post,
+    websocket,
+)
 from tests.unit.fastapi import postponed_routes
 from tests.unit.fastapi.serving import app_of, client_of, registry_of
 from tests.unit.helpers import passing
@@ -335,6 +346,82 @@ def test_background_tasks_run_outside_the_invocation() -> None:
     client_of(app_of(Controller, registry=registry_of(passing))).get("/")
 
     assert ran == ["ran"]
+
+
+@controller()
+class Called:
+    @get("/coroutine")
+    async def coroutine(self, first: int, second: int = 2) -> list[int]:
+        return [first, second]
+
+    @get("/plain")
+    def plain(self, first: int, second: int = 2) -> list[int]:
+        return [first, second]
+
+    @get("/items")
+    async def items(self, first: int, second: int = 2) -> AsyncIterator[int]:
+        yield first
+        yield second
+
+    @get("/generator")
+    def generator(self, first: int, second: int = 2) -> Iterator[int]:
+        yield from (first, second)
+
+    @websocket("/talk")
+    async def talk(self, socket: WebSocket, first: int, second: int = 2) -> None:
+        raise RuntimeError(socket, first, second)
+
+
+@pytest.mark.parametrize("name", ["coroutine", "plain", "items", "generator", "talk"])
+async def test_the_endpoint_of_a_method_may_be_called_as_the_method_is(name: str) -> None:
+    """By position and by name, defaults filled in, through the chain; wrong arguments are a TypeError."""
+    seen: list[Any] = []
+
+    async def look(ctx: InvocationContext, next: Next) -> Any:
+        seen.append((ctx.request, dict(ctx.args.items())))
+        return await next()
+
+    router = create_router(Called, registry_of(look))
+    [endpoint] = [route.endpoint for route in router.routes if route.path == f"/{name}"]  # type: ignore[attr-defined]
+    first = {"socket": "a socket"} if name == "talk" else {}
+
+    async def called(*args: Any, **kwargs: Any) -> Any:
+        if name in ("items", "generator"):
+            return [item async for item in endpoint(*args, **kwargs)]
+        try:
+            return await endpoint(*args, **kwargs)
+        except RuntimeError as error:
+            return [*error.args[1:]]
+
+    assert await called(*first.values(), 1) == [1, 2]
+    assert await called(**first, second=4, first=3) == [3, 4]
+    assert seen == [(None, {**first, "first": 1, "second": 2}), (None, {**first, "first": 3, "second": 4})]
+    with pytest.raises(TypeError):
+        await called(*first.values(), other=1)
+
+
+@pytest.mark.parametrize("name", ["coroutine", "plain", "items", "generator"])
+def test_the_endpoint_of_a_method_may_be_wrapped_by_a_plain_function(name: str) -> None:
+    """With `functools.wraps`, on an application that knows nothing of us: FastAPI calls it as what it is."""
+    ran: list[str] = []
+
+    async def layer(ctx: InvocationContext, next: Next) -> Any:
+        ran.append(ctx.target_name)
+        return await next()
+
+    router = create_router(Called, registry_of(layer))
+    [endpoint] = [route.endpoint for route in router.routes if route.path == f"/{name}"]  # type: ignore[attr-defined]
+
+    @functools.wraps(endpoint)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return endpoint(*args, **kwargs)
+
+    app = FastAPI()
+    app.get("/")(wrapper)
+    answer = client_of(app).get("/?first=1")
+
+    assert answer.text == ("1\n2\n" if name in ("items", "generator") else "[1,2]")
+    assert ran == [f"Called.{name}"]
 
 
 # -- bind_request ------------------------------------------------------------------------------------------------------

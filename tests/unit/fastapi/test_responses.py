@@ -1,6 +1,7 @@
 """A `Response` that leaves a chain is never modified: a copy gets the injected headers, status and tasks."""
 
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,36 @@ def test_the_injected_headers_are_added_and_win() -> None:
     )
     assert {cookie.partition(";")[0] for cookie in answer.headers.get_list("set-cookie")} == {"a=1", "b=2"}
     assert answer.headers["content-length"] == "4"
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+async def test_the_task_of_the_injected_response_runs_when_the_answer_is_sent(is_gone: bool) -> None:
+    """And not if the answer could not be sent, as Starlette does with that of a response."""
+    ran: list[str] = []
+
+    async def layer(ctx: InvocationContext, next: Next) -> Any:
+        ctx.response.background = BackgroundTask(ran.append, "task")
+        return await next()
+
+    @controller()
+    @intercept(layer)
+    class Controller:
+        @get("/")
+        async def show(self) -> None:
+            ran.append("shown")
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Any) -> None:
+        if is_gone:
+            raise OSError
+        ran.append(message["type"])
+
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+    with pytest.raises(OSError) if is_gone else nullcontext():
+        await app_of(Controller)(scope, receive, send)
+    assert ran == ["shown"] + ([] if is_gone else ["http.response.start", "http.response.body", "task"])
 
 
 def test_a_shared_response_is_never_modified() -> None:

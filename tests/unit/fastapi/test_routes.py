@@ -1,16 +1,18 @@
 """A route class that runs the chain around functions: on a router, on the application, over a class of one's own."""
 
 import functools
+import re
 from typing import Annotated, Any
 
+import pytest
 from dependency_injector.wiring import Provide
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.routing import APIRoute
 
-from interceptors import InterceptorRegistry, InvocationContext, Next, intercept
+from interceptors import InjectionError, InterceptorRegistry, InvocationContext, Next, intercept
 from interceptors.fastapi import controller, get, install, intercepted_route
 from tests.unit.fastapi.serving import client_of, registry_of
-from tests.unit.helpers import recording
+from tests.unit.helpers import place, recording
 
 
 class Timed(APIRoute):
@@ -60,6 +62,27 @@ def test_functions_of_a_router_are_intercepted() -> None:
 
     assert client.get("/v1/async").json() == "tagged async bound"
     assert client.get("/v1/plain").json() == "tagged plain bound"
+
+
+@pytest.mark.parametrize("is_on_router", [True, False])
+def test_an_injected_parameter_that_fastapi_took_for_the_clients_stops_the_start(is_on_router: bool) -> None:
+    """The function was declared before `install`, or on a plain router; the client could give what is injected."""
+    app, router = FastAPI(), APIRouter()
+
+    async def handler(first: int, word: Annotated[str, Provide["word"]]) -> None: ...
+
+    (router if is_on_router else app).get("/")(handler)
+    app.include_router(router)
+    install(app, InterceptorRegistry())
+    text = (
+        f"The parameter 'word' of handler ({place(handler)}) is to be injected, but FastAPI has read it as a parameter "
+    )
+    with (
+        pytest.raises(InjectionError, match=f"^{re.escape(text)}of the request. Call install") as caught,
+        client_of(app),
+    ):
+        pass
+    assert caught.value.parameter == "word"
 
 
 def test_the_order_of_decorators_does_not_matter() -> None:

@@ -175,6 +175,27 @@ def test_a_method_may_ask_for_the_connection() -> None:
     assert client.get("/http").json() == "/http"
 
 
+def test_a_handler_that_leaves_the_socket_to_a_dependency() -> None:
+    """The layers have it for their request all the same."""
+
+    async def say(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.send_text("hello")
+
+    async def handler(said: Annotated[None, Depends(say)], name: str) -> None:
+        EVENTS.append(name)
+
+    async def look(ctx: InvocationContext, next: Next) -> Any:
+        EVENTS.append((type(ctx.request), ctx.request.url.path, ctx.args.names))
+        return await next()
+
+    app = app_of(registry=registry_of(look))
+    app.websocket("/{name}")(handler)
+    with client_of(app).websocket_connect("/x") as socket:
+        assert socket.receive_text() == "hello"
+    assert EVENTS == [(WebSocket, "/x", ("said", "name")), "x"]
+
+
 def test_parameters_and_constructor_are_injected() -> None:
     """Markers and the context; a dependency may bind for the conversation."""
 
