@@ -413,7 +413,7 @@ async def test_sources_that_are_made_at_run_time_do_not_pile_up(use: Any) -> Non
 
 
 def ours() -> int:
-    return sum(type(each).__module__.startswith("interceptors.") for each in gc.get_objects())
+    return sum(str(type(each).__module__).startswith("interceptors.") for each in gc.get_objects())
 
 
 @pytest.mark.parametrize("use", [invoked, by_a_door_of_its_own])
