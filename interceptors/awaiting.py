@@ -25,6 +25,8 @@ def awaiting(interceptor: object, function: InterceptorFunction) -> InterceptorF
 
 
 def _awaited(interceptor: object, function: InterceptorFunction) -> InterceptorFunction:
+    title = f"next() in {name_of(interceptor)}"
+
     async def run(ctx: object, next: Next) -> Any:
         given: list[object] = []  # what came from further in
         cell = current.get()
@@ -41,6 +43,8 @@ def _awaited(interceptor: object, function: InterceptorFunction) -> InterceptorF
             given.append(result)
             return result
 
+        inner.__qualname__ = title  # Python warns by this name if nobody ever awaits it
+
         def checked_next(*arguments: object, **named: object) -> Awaitable[Any]:
             if arguments or named:
                 raise TypeError(
@@ -50,6 +54,10 @@ def _awaited(interceptor: object, function: InterceptorFunction) -> InterceptorF
             return inner()
 
         result = await function(ctx, checked_next)
+        if result is checked_next:
+            raise TypeError(
+                f"{name_of(interceptor)} ({location(interceptor)}) returned `next` itself; write `return await next()`."
+            )
         # What the method itself returned is never awaited, a future for example.
         while inspect.isawaitable(result) and not any(result is each for each in given):
             result = await result

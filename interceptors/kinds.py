@@ -25,6 +25,8 @@ __all__ = [
     "is_async",
     "is_function",
     "is_function_like",
+    "is_interceptor_class",
+    "is_marker",
     "is_partial",
     "is_provider",
 ]
@@ -66,6 +68,11 @@ def is_function_like(candidate: object) -> bool:
 def class_of(holder: object) -> type:
     """The class whose methods an object has, or a class itself."""
     return holder if isinstance(holder, type) else type(holder)
+
+
+def is_interceptor_class(candidate: object) -> bool:
+    """Is it a class whose objects are interceptors?"""
+    return isinstance(candidate, type) and hasattr(candidate, "intercept") and _problem(candidate) is None
 
 
 def is_partial(candidate: object) -> bool:
@@ -134,10 +141,29 @@ def _signature_problem(function: object, positional: int) -> str | None:
             return "is a generator function"
         return "is not `async def`"
     try:
-        inspect.signature(function).bind(*[None] * positional)
+        signature = inspect.signature(function)
+        signature.bind(*[None] * positional)
     except TypeError:
         return "does not take two arguments"
+    names = [name for name in signature.parameters if name in _NAMES]
+    if names == ["next", "ctx"]:
+        return "takes `next` before `ctx`"
+    for parameter in list(signature.parameters.values())[positional:]:
+        if is_marker(parameter.default):
+            return (
+                f"has the parameter {parameter.name!r}, which nothing gives: it would be the marker itself. Injected "
+                f"are the parameters of the constructor of an interceptor class; in a function `await ctx.get(key)`"
+            )
     return None
+
+
+_NAMES = ("ctx", "next")
+
+
+def is_marker(candidate: object) -> bool:
+    """Is it `Provide[...]`, `Depends(...)` or the like, in the place of a value?"""
+    modules = ("dependency_injector.wiring", "fastapi.params")
+    return any(cls.__module__ in modules for cls in type(candidate).__mro__)
 
 
 def identity(interceptor: object) -> Hashable:

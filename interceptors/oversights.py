@@ -29,6 +29,9 @@ _ROUTE = "route"
 _SOURCES = (_ROUTE, "proxy", "event", "connector")
 """The source types of the library's own invocations."""
 
+_MEANT = dict.fromkeys(("websocket", "websockets", "ws", "http"), _ROUTE)
+"""What people write for one of them."""
+
 
 def find_oversights(
     globals_: Sequence[GlobalEntry], ordered: Sequence[str], entries: Iterable[Entry], meaning: Meaning
@@ -46,7 +49,7 @@ def find_oversights(
 
 def _unknown_sources(entry: GlobalEntry, known: set[str], meaning: Meaning) -> Iterator[UnknownSourceWarning]:
     for source in entry.source or ():
-        meant = None if source in known else near_miss(source, known)
+        meant = None if source in known else _MEANT.get(source.casefold(), near_miss(source, known))
         if meant is not None:
             yield UnknownSourceWarning(
                 f"{_title(entry, meaning)} is limited to the source {source!r}, which no call has, so it does not run "

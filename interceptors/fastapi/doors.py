@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, final
 from weakref import WeakSet
 
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
@@ -143,6 +144,11 @@ def http_door(
                 raise_status(error, request.scope)
             raise
         ctx.settle()
+        if isinstance(result, HTTPException) and not entry.is_bare:
+            raise TypeError(
+                f"{entry.title} or a layer around it returned {result!r} instead of raising it: write "
+                f"`raise {type(result).__name__}(...)`, or return a Response."
+            )
         if isinstance(result, Response) and response is not None and (merges or not entry.is_bare):
             return merged(result, response)
         return result

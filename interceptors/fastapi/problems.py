@@ -11,6 +11,7 @@ from interceptors.fastapi.gates import foreign_chain
 from interceptors.fastapi.sources import ROUTE
 from interceptors.fastapi.unreached import (
     is_on_purpose,
+    unreached_class,
     unreached_elsewhere,
     unreached_in_dependencies,
     unreached_on_route,
@@ -60,6 +61,8 @@ def _problems_here(found: FoundRoute, registry: InterceptorRegistry | None) -> I
             yield foreign_chain(found.picture)
         elif entry is not None:
             entry.check()
+            if entry.target.owner is None:
+                yield from unreached_class(found)
         elif found.endpoint is not None:
             yield from unreached_on_route(found)
     except Exception as error:  # noqa: BLE001 (a signature or a type of the user's may raise anything)

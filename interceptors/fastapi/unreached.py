@@ -1,6 +1,8 @@
 """What is decorated and never reached, wherever FastAPI and Starlette call functions without a chain."""
 
+import inspect
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
 
 from fastapi import APIRouter
@@ -9,9 +11,17 @@ from interceptors.describing import location, name_of
 from interceptors.errors import UnreachedInterceptorError
 from interceptors.fastapi.found_routes import FoundRoute
 from interceptors.fastapi.undocumented import dependencies_of, is_included, pictures_of, router_of
-from interceptors.metadata import records_behind
+from interceptors.kinds import is_interceptor_class
+from interceptors.metadata import class_levels, functions_in, records_behind
 
-__all__ = ["is_decorated", "is_on_purpose", "unreached_elsewhere", "unreached_in_dependencies", "unreached_on_route"]
+__all__ = [
+    "is_decorated",
+    "is_on_purpose",
+    "unreached_class",
+    "unreached_elsewhere",
+    "unreached_in_dependencies",
+    "unreached_on_route",
+]
 
 _ROUTER = "make the router with `route_class=intercepted_route(registry)`"
 
@@ -37,6 +47,31 @@ def unreached_on_route(found: FoundRoute) -> Iterator[Exception]:
                 yield _error(method, f"{found.title} ({name})", _remedy(found))
 
 
+def unreached_class(found: FoundRoute) -> Iterator[Exception]:
+    """A decorated class around the function of a route, which FastAPI calls by itself: the class is no more than its place."""
+    cls = _class_around(inspect.unwrap(found.endpoint))
+    for holder, recorded in class_levels(cls) if cls is not None else ():
+        if recorded.intercepts:
+            yield UnreachedInterceptorError(
+                f"{name_of(holder)} ({location(holder)}) is decorated with @intercept, and that is never reached by "
+                f"{found.title}: FastAPI calls the function by itself. Make the class a controller, "
+                f"`@controller()` with `@get(...)` of interceptors.fastapi, or decorate the function.",
+                holder,
+            )
+
+
+def _class_around(function: object) -> type | None:
+    """The class in which a function is written, if that can be found by its name and still has it."""
+    path, _, name = getattr(function, "__qualname__", "").rpartition(".")
+    if not (isinstance(function, FunctionType) and path):
+        return None
+    first, *others = path.split(".")
+    found = function.__globals__.get(first)
+    for each in others:
+        found = getattr(found, each, None)
+    return found if isinstance(found, type) and function in functions_in(vars(found).get(name)) else None
+
+
 def _remedy(found: FoundRoute) -> str:
     if not found.is_fastapis:
         return "Starlette calls it without a chain. Declare the function with FastAPI, or make it a method of a controller."
@@ -57,8 +92,7 @@ def unreached_in_dependencies(found: FoundRoute) -> Iterator[Exception]:
     while left:
         dependant = left.pop()
         left += dependant.dependencies
-        if is_decorated(dependant.call):
-            yield _error(dependant.call, f"{found.title} uses it as a dependency", _DEPENDENCY)
+        yield from _wrong_dependency(dependant.call, f"{found.title} uses it")
 
 
 _DEPENDENCY = (
@@ -67,13 +101,24 @@ _DEPENDENCY = (
 )
 
 
+def _wrong_dependency(call: object, where: str) -> Iterator[Exception]:
+    if is_decorated(call):
+        yield _error(call, f"{where} as a dependency", _DEPENDENCY)
+    elif is_interceptor_class(call):
+        name = name_of(call)
+        yield UnreachedInterceptorError(
+            f"{name} ({location(call)}) is an interceptor, and {where} as a dependency: FastAPI makes an object of it, and "
+            f"its `intercept` never runs. Write `@intercept({name})` on the function, or registry.add_global({name}).",
+            call,
+        )
+
+
 def unreached_elsewhere(app: object) -> Iterator[Exception]:
     """Functions that an application calls besides its routes: dependencies of routers, handlers of errors, middleware."""
     router = app if isinstance(app, APIRouter) else getattr(app, "router", None)
     if isinstance(router, APIRouter):
         for owner, depends in _dependencies(router):
-            if is_decorated(depends.dependency):
-                yield _error(depends.dependency, f"{owner} has it as a dependency", _DEPENDENCY)
+            yield from _wrong_dependency(depends.dependency, f"{owner} has it")
     for what, function in _functions(app, router):
         if is_decorated(function):
             yield _error(

@@ -526,3 +526,119 @@ async def test_what_comes_later_on_a_plain_router_is_not_told_as_intercepted() -
 
 def intercepted(app: FastAPI) -> set[str]:
     return {found.path for found in found_routes(app.routes) if found.is_reached}
+
+
+class Auth:
+    async def intercept(self, ctx: InvocationContext, next: Next) -> Any:
+        raise HTTPException(401)
+
+
+async def with_auth(auth: Annotated[Any, Depends(Auth)]) -> str:
+    return "in"
+
+
+async def public() -> str:
+    return "in"
+
+
+async def talk(socket: WebSocket) -> None: ...
+
+
+def router_with(function: Callable[..., Any]) -> APIRouter:
+    router = APIRouter()
+    router.get("/x")(function)
+    return router
+
+
+@pytest.mark.parametrize(
+    "declare",
+    [
+        lambda app: app.get("/x", dependencies=[Depends(Auth)])(public),
+        lambda app: app.get("/x")(with_auth),
+        lambda app: app.get("/x", dependencies=[Depends(with_auth)])(public),
+        lambda app: app.include_router(router_with(public), dependencies=[Security(Auth)]),
+        lambda app: app.router.dependencies.append(Depends(Auth)),
+        lambda app: app.websocket("/x", dependencies=[Depends(Auth)])(talk),
+    ],
+    ids=["route", "parameter", "of a dependency", "inclusion", "application", "websocket"],
+)
+async def test_an_interceptor_is_no_dependency(declare: Callable[[FastAPI], object]) -> None:
+    """FastAPI would make an object of it for each request, and let everybody in."""
+    app = FastAPI()
+    install(app, InterceptorRegistry())
+    declare(app)
+    with pytest.raises(UnreachedInterceptorError, match=r"Auth .* is an interceptor.* Write `@intercept\(Auth\)`"):
+        async with started(app):
+            pass
+
+
+router_in_a_class = APIRouter()
+
+
+@intercept(deny)
+class Handlers:
+    @router_in_a_class.get("/x")
+    async def x() -> str:
+        return "in"
+
+    class Inner:
+        @router_in_a_class.get("/{self}")
+        async def y(self) -> str:
+            return "in"
+
+
+class MoreHandlers(Handlers):
+    @staticmethod
+    async def z() -> str:
+        return "in"
+
+
+@pytest.mark.parametrize("function", [Handlers.x, MoreHandlers.z, MoreHandlers.x], ids=["x", "inherits", "inherited"])
+async def test_a_decorated_class_is_not_reached_by_functions_that_only_stand_in_it(function: Any) -> None:
+    """FastAPI calls the function by itself: the class has to be a controller."""
+    app = FastAPI()
+    install(app, InterceptorRegistry())
+    app.get("/x")(function)
+    with pytest.raises(UnreachedInterceptorError, match=r"Handlers .* never reached by GET /x") as caught:
+        async with started(app):
+            pass
+    assert "`@controller()`" in str(caught.value)
+
+
+async def test_a_class_that_is_not_decorated_may_hold_functions() -> None:
+    """It is a namespace."""
+    app = FastAPI()
+    install(app, InterceptorRegistry())
+    app.get("/{self}")(Handlers.Inner.y)
+    assert (await ask(app, "/x")).json() == "in"
+
+
+@pytest.mark.parametrize("by", ["layer", "handler"])
+async def test_an_error_that_is_returned_is_no_answer(by: str) -> None:
+    """FastAPI would send it as a body with status 200."""
+    app = FastAPI()
+    install(app, InterceptorRegistry())
+
+    async def layer(ctx: InvocationContext, next: Next) -> Any:
+        return HTTPException(403, "no") if by == "layer" else await next()
+
+    @app.get("/x")
+    @intercept(layer)
+    async def handler() -> Any:
+        return HTTPException(403, "no")
+
+    with pytest.raises(TypeError, match=r"handler or a layer .* write `raise HTTPException\(\.\.\.\)`"):
+        await ask(app, "/x")
+
+
+async def test_without_a_layer_it_is_fastapis_business() -> None:
+    """A registry without interceptors changes no answer."""
+    app, plain = FastAPI(), FastAPI()
+    install(app, InterceptorRegistry())
+
+    async def handler():
+        return HTTPException(403, "no")
+
+    for each in (app, plain):
+        each.get("/x")(handler)
+    assert (await ask(app, "/x")).text == (await ask(plain, "/x")).text

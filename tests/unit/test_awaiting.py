@@ -12,7 +12,15 @@ from dependency_injector import containers, providers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interceptors import InterceptorRegistry, InvocationBindings, Next, OutsideInvocationError, compose, intercept
+from interceptors import (
+    Entry,
+    InterceptorRegistry,
+    InvocationBindings,
+    Next,
+    OutsideInvocationError,
+    compose,
+    intercept,
+)
 from interceptors.awaiting import awaiting
 from tests.unit.helpers import Worker, on_both_backends, passing, place, recording
 
@@ -360,3 +368,32 @@ async def test_next_may_be_closed_in_another_context() -> None:
     registry.add_global(begins)
     assert await registry.invoke(Waits(), "work") == "left"
     begun[0].close()
+
+
+async def test_next_itself_is_no_result() -> None:
+    """The error names the layer and what to write."""
+
+    async def forgets_to_call(ctx: Any, next: Next) -> Any:
+        return next
+
+    @intercept(forgets_to_call)
+    async def answers() -> str:
+        return "answer"
+
+    with pytest.raises(TypeError) as caught:
+        await Entry(InterceptorRegistry(), answers)()
+    assert place(forgets_to_call) in str(caught.value)
+    assert str(caught.value).endswith("returned `next` itself; write `return await next()`.")
+
+
+async def test_next_that_nobody_awaits_is_told_with_the_name_of_the_layer() -> None:
+    """By Python itself, which warns of each coroutine that nobody has awaited."""
+
+    async def drops_it(ctx: Any, next: Next) -> None:
+        next()
+
+    @intercept(drops_it)
+    async def drops() -> None: ...
+
+    with pytest.warns(RuntimeWarning, match=r"coroutine 'next\(\) in .*drops_it' was never awaited"):
+        assert await Entry(InterceptorRegistry(), drops)() is None

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from dependency_injector import providers
+from dependency_injector.wiring import Provide
+from fastapi import Depends
 
 from interceptors import (
     Chain,
@@ -369,3 +371,41 @@ def test_an_override_is_checked_where_it_is_declared() -> None:
     """A fake has to be an interceptor, too."""
     with pytest.raises(InvalidInterceptorError), override(InterceptorRegistry(), passing, plain):
         pass
+
+
+async def the_wrong_way_round(next, ctx): ...
+
+
+async def asks_for_a_key(ctx, next, is_admin=Provide["is_admin"]): ...
+
+
+async def asks_for_a_dependency(ctx, next, *, user=Depends(passing)): ...
+
+
+class AsksForAKey:
+    async def intercept(self, ctx, next, is_admin=Provide["is_admin"]): ...
+
+
+@pytest.mark.parametrize(
+    ("candidate", "problem"),
+    [
+        (the_wrong_way_round, "takes `next` before `ctx`; write `async def the_wrong_way_round(ctx, next)`"),
+        (asks_for_a_key, "has the parameter 'is_admin', which nothing gives"),
+        (asks_for_a_dependency, "has the parameter 'user', which nothing gives"),
+        (AsksForAKey, "has an `intercept` that has the parameter 'is_admin', which nothing gives"),
+        (AsksForAKey(), "has an `intercept` that has the parameter 'is_admin', which nothing gives"),
+    ],
+    ids=["next before ctx", "Provide", "Depends", "Provide in a class", "Provide in an object"],
+)
+def test_what_nothing_would_give_is_refused_where_it_is_declared(candidate, problem):
+    """A marker is true: `if not is_admin` would let everybody in."""
+    with pytest.raises(InvalidInterceptorError, match=re.escape(problem)):
+        intercept(candidate)
+
+
+def test_a_parameter_with_a_default_of_its_own_is_not():
+    """The layer is called with the context and `next`."""
+
+    async def limited(ctx, next, limit=3): ...
+
+    assert intercept(limited)(one) is one

@@ -61,6 +61,9 @@ def test_nothing_is_wrong_with_an_empty_registry() -> None:
         ({" event"}, " event", "event"),
         (("route", "EVENT"), "EVENT", "event"),
         (("Connector",), "Connector", "connector"),
+        ("websocket", "websocket", "route"),
+        (("proxy", "WS"), "WS", "route"),
+        ("http", "http", "route"),
     ],
 )
 def test_a_source_that_nothing_has_is_told_with_the_near_one(source: Any, wrong: str, meant: str) -> None:
