@@ -29,7 +29,7 @@ _ROUTE = "route"
 _SOURCES = (_ROUTE, "proxy", "event", "connector")
 """The source types of the library's own invocations."""
 
-_MEANT = dict.fromkeys(("websocket", "websockets", "ws", "http"), _ROUTE)
+_MEANT: dict[str, str] = dict.fromkeys(("websocket", "websockets", "ws", "http"), _ROUTE)
 """What people write for one of them."""
 
 
