@@ -24,6 +24,7 @@ from schemathesis.checks import (
     status_code_conformance,
 )
 from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Integer, Numeric, String
+from sqlalchemy import Enum as EnumType
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -60,7 +61,8 @@ class Thing(Base):
     at_zone: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     clock: Mapped[time | None]
     span: Mapped[timedelta | None]
-    colour: Mapped[Colour | None]
+    # A type of its own: that of another run would still be in use when this one takes its own away.
+    colour: Mapped[Colour | None] = mapped_column(EnumType(Colour, name=f"colour_{UNIQUE}"))
     token: Mapped[uuid.UUID | None]
     raw: Mapped[bytes | None]
     data: Mapped[Any | None] = mapped_column(JSON)
@@ -101,10 +103,12 @@ def application(url: str) -> FastAPI:
             await connection.run_sync(Base.metadata.create_all)
         async with async_sessionmaker(engine).begin() as session:
             session.add(Thing(name="first", secret="treasure", parts=[Part(title="a part")]))
-        yield
-        async with engine.begin() as connection:
-            await connection.run_sync(Base.metadata.drop_all)
-        await engine.dispose()
+        try:
+            yield
+            async with engine.begin() as connection:
+                await connection.run_sync(Base.metadata.drop_all)
+        finally:
+            await engine.dispose()
 
     app = FastAPI(lifespan=lifespan)
     resources = Resources(InterceptorRegistry(), async_sessionmaker(engine))
