@@ -185,10 +185,10 @@ async def items_of(
         ctx.settle()
         if response is not None and isinstance(result, Response):
             yield result
-            return
-        items.take(result)
-        async for item in items:
-            yield item
+        else:
+            items.take(result)
+            async for item in items:
+                yield item
     finally:
         await items.close()
 

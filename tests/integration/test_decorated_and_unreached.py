@@ -18,7 +18,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Mount, Route, Router, WebSocketRoute
 
-from interceptors import InterceptorRegistry, InvocationContext, UnreachedInterceptorError, intercept
+from interceptors import InterceptorRegistry, InvocationContext, UnreachedInterceptorError, annotate, intercept
 from interceptors.fastapi import install
 from interceptors.fastapi.found_routes import found_routes
 from interceptors.fastapi.problems import find_problems
@@ -575,8 +575,12 @@ async def test_an_interceptor_is_no_dependency(declare: Callable[[FastAPI], obje
 router_in_a_class = APIRouter()
 
 
+@annotate(area="shop")
+class Base: ...
+
+
 @intercept(deny)
-class Handlers:
+class Handlers(Base):
     @router_in_a_class.get("/x")
     async def x() -> str:
         return "in"

@@ -12,7 +12,7 @@ from fastapi.responses import PlainTextResponse
 from fastapi.routing import APIRoute
 from starlette.requests import HTTPConnection
 
-from interceptors import InterceptorRegistry
+from interceptors import InterceptorRegistry, InvocationContext
 from interceptors.fastapi import controller, create_router, get, install, intercepted_route, websocket
 from tests.integration.support import started
 
@@ -396,3 +396,43 @@ async def test_the_door_has_what_the_handler_has(handler: Any) -> None:
     assert door.__name__ == getattr(handler, "__name__", type(handler).__name__)
     assert list(inspect.signature(door).parameters) == ["q"]
     assert inspect.iscoroutinefunction(inspect.unwrap(door))
+
+
+class Counting:
+    """An iterator that nobody can close."""
+
+    def __init__(self) -> None:
+        self.left = 3
+
+    def __aiter__(self) -> "Counting":
+        return self
+
+    async def __anext__(self) -> int:
+        if not self.left:
+            raise StopAsyncIteration
+        self.left -= 1
+        return self.left
+
+
+def counting(endpoint: Any) -> Any:
+    """Something around a stream that gives an iterator of its own, whatever the endpoint gives."""
+
+    @wraps(endpoint)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return Counting() if kwargs.get("q") == 3 else endpoint(*args, **kwargs)
+
+    return wrapper
+
+
+async def test_all_items_of_a_stream_come_through_what_a_route_class_has_put_around_it() -> None:
+    """The first is waited for, the others follow; an iterator that cannot be closed is none that must be."""
+
+    async def three(q: int, ctx: InvocationContext) -> AsyncIterator[int]:
+        for item in range(3):
+            yield item * q
+
+    app = FastAPI()
+    of_a_router(app, InterceptorRegistry(), wrapping(counting), three)
+    async with started(app) as client:
+        assert (await client.get("/x?q=2")).text.split() == ["0", "2", "4"]
+        assert (await client.get("/x?q=3")).text.split() == ["2", "1", "0"]

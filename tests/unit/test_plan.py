@@ -509,3 +509,23 @@ async def test_a_retry_works_with_what_was_bound_for_it(kind: str) -> None:
     registry.add_global(transaction)
     assert await registry.invoke(Service(), "save") == "saved"
     assert committed == [["row"]]
+
+
+async def test_an_object_that_stands_for_a_function_is_not_taken_for_another_of_its_class() -> None:
+    """What is known of `__call__` of the class says nothing of what the object stands for, and has recorded on it."""
+
+    class Around:
+        async def __call__(self) -> str:
+            return "called"
+
+    log: list[str] = []
+
+    @intercept(recording("A", log))
+    async def function() -> str:
+        return "function"
+
+    registry, plain = InterceptorRegistry(), Around()
+    standing = functools.update_wrapper(Around(), function)
+    for each in (plain, standing, plain, standing):
+        assert await registry.invoke(each, "__call__") == "called"
+    assert log == ["A", "A"]
