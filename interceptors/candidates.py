@@ -11,7 +11,7 @@ from typing import Any
 from interceptors.chain import Chain
 from interceptors.describing import file_and_line, location, name_of
 from interceptors.errors import InvalidInterceptorError
-from interceptors.kinds import InterceptorOrKey, identity
+from interceptors.kinds import InterceptorOrKey, identity, is_router
 from interceptors.metadata import Metadata
 from interceptors.target import Target
 
@@ -136,7 +136,8 @@ def find_candidates(
         elif any(other.runs and other.identity == candidate.identity for other in found):
             candidate.reason = "registered twice: the first one runs"
         found.append(candidate)
-    for level, records in groupby(target.levels, key=lambda record: record[0]):
+    # A class that does not inherit starts afresh among its bases, and stays below its routers.
+    for (level, _), records in groupby(target.levels, key=lambda record: (record[0], is_router(record[1]))):
         _add_level(found, level, ((holder, metadata) for _, holder, metadata in records), resolve)
     return found
 

@@ -29,6 +29,7 @@ __all__ = [
     "is_marker",
     "is_partial",
     "is_provider",
+    "is_router",
 ]
 
 Next: TypeAlias = Callable[[], Awaitable[Any]]
@@ -83,6 +84,13 @@ def is_partial(candidate: object) -> bool:
 def is_provider(candidate: object) -> bool:
     """Is it a dependency-injector provider?"""
     return isinstance(candidate, providers.Provider)
+
+
+def is_router(candidate: object) -> bool:
+    """Is it an `APIRouter` of FastAPI's? Recognised without importing a web framework."""
+    return any(
+        (cls.__module__, cls.__qualname__) == ("fastapi.routing", "APIRouter") for cls in type(candidate).__mro__
+    )
 
 
 def check_interceptor(candidate: object) -> None:

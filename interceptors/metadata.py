@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from interceptors.calling import check_not_bare
 from interceptors.describing import function_behind, location, name_of, place_of_call
 from interceptors.errors import InvalidTargetError
-from interceptors.kinds import InterceptorOrKey, class_of, is_function
+from interceptors.kinds import InterceptorOrKey, class_of, is_function, is_router
 
 __all__ = [
     "GlobalOptions",
@@ -105,17 +105,17 @@ def metadata_of(target: object) -> Metadata:
 
 
 def record(decorator: str, target: object, **recorded: Any) -> None:
-    """Note what is `recorded` on a class or function; the target stays the very object that it was.
+    """Note what is `recorded` on a class, a function or a router; the target stays the very object that it was.
 
     Raises InvalidTargetError for what is neither, a property above all.
     """
     check_not_bare(target)
     holder = function_behind(target)
-    if not (isinstance(holder, type) or is_function(target)):
+    if not (isinstance(holder, type) or is_function(target) or is_router(target)):
         what = "a property" if isinstance(target, property) else f"{type(target).__name__!r} objects"
         raise InvalidTargetError(
             f"@{decorator} cannot be used on {what}: {name_of(target)} ({location(target)}). "
-            f"Put it on a class, a method or a function.",
+            f"Put it on a class, a method, a function or an APIRouter.",
             target,
         )
     setattr(holder, _ATTRIBUTE, replace(metadata_of(holder), **recorded))
@@ -125,7 +125,7 @@ def record(decorator: str, target: object, **recorded: Any) -> None:
 
 def note_call(decorator: str, function: object, *, of_route: bool = False) -> None:
     """Note that a decorator was called with a function, unless it stands above it where the function is written."""
-    if not isinstance(function, type) and (place := place_of_call(function)) is not None:
+    if not (isinstance(function, type) or is_router(function)) and (place := place_of_call(function)) is not None:
         known, call = metadata_of(function), f"@{decorator} in {place}"
         if of_route:
             noted = replace(known, route_calls=(*known.route_calls, call))

@@ -17,6 +17,7 @@ from interceptors.metadata import (
     RegisteredAt,
     class_levels,
     functions_in,
+    metadata_of,
     method_levels,
     names_in,
     records_behind,
@@ -85,6 +86,8 @@ class Target:
     """How many parameters after `self` are given by `finish`, and are no arguments."""
     origin: Any = None
     """What was given, if that is not `function`: an object whose `__call__` it is."""
+    routers: tuple[Any, ...] = ()
+    """The routers that a route is below, the outermost first: what is recorded on them counts for all that they have."""
     known_signature: TargetSignature | None = None
     """The signature, of one who knows better than we can read it; None: read it."""
 
@@ -227,6 +230,9 @@ class Target:
         A second name of a method (`b = a`) has what was recorded for the first one, too.
         """
         _check_implementations(self)
+        yield from (
+            ("class", router, recorded) for router in self.routers if (recorded := metadata_of(router)) != Metadata()
+        )
         if self.owner is None:
             yield from records_behind(self.function)
             return

@@ -17,7 +17,8 @@ from interceptors.describing import location, name_of
 from interceptors.entry import Entry
 from interceptors.fastapi.doors import entry_of
 from interceptors.fastapi.gates import gate_of
-from interceptors.fastapi.undocumented import is_included, original_of, pictures_of, shown
+from interceptors.fastapi.places import Routers, pictures_below
+from interceptors.fastapi.undocumented import original_of
 from interceptors.registry import InterceptorRegistry
 
 __all__ = ["FoundRoute", "applications_behind", "found_routes", "mounted_applications", "registry_of"]
@@ -33,6 +34,8 @@ class FoundRoute:
     """FastAPI's picture of it, or the route itself; has its path, its endpoint and its application."""
     prefix: str = ""
     """The path of the mounts that it is below."""
+    routers: Routers = ()
+    """The routers that it is below, the outermost first, as far as they are known."""
 
     @property
     def is_fastapis(self) -> bool:
@@ -43,6 +46,11 @@ class FoundRoute:
     def endpoint(self) -> Any:
         """The function, the object or the class that handles its requests; None for a mount."""
         return getattr(self.picture, "endpoint", None)
+
+    @property
+    def is_documentation(self) -> bool:
+        """Is it FastAPI's own, of the OpenAPI document?"""
+        return str(getattr(self.endpoint, "__module__", "")).startswith("fastapi.")
 
     @property
     def path(self) -> str:
@@ -81,13 +89,10 @@ class FoundRoute:
         return entry_of(self.picture.dependant.call) if gate is None else gate.put()
 
 
-def found_routes(routes: Sequence[object], prefix: str = "") -> Iterator[FoundRoute]:
+def found_routes(routes: Sequence[object], prefix: str = "", routers: Routers = ()) -> Iterator[FoundRoute]:
     """The routes of an application and of the routers that it includes; mounts, but not what is in them."""
-    for route in routes:
-        if is_included(route):
-            yield from found_routes(pictures_of(route), prefix)
-        else:
-            yield FoundRoute(shown(route), prefix)
+    for picture, above in pictures_below(routes, routers):
+        yield FoundRoute(picture, prefix, above)
 
 
 def registry_of(app: object) -> InterceptorRegistry | None:

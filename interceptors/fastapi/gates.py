@@ -5,6 +5,7 @@ around whatever other libraries have put in the handler's place; and again if on
 """
 
 from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import replace
 from functools import partial
 from types import FunctionType, MethodType
 from typing import Any, TypeAlias, final
@@ -20,6 +21,7 @@ from interceptors.errors import AlreadyInstalledError, UnreachedInterceptorError
 from interceptors.fastapi.doors import Doors, dress, entry_of, mark
 from interceptors.fastapi.facades import facade_of
 from interceptors.fastapi.making import make_door, straight_call
+from interceptors.fastapi.places import Routers, routers_above
 from interceptors.fastapi.streams import answering, responder
 from interceptors.fastapi.undocumented import Picture, is_coroutine, is_stream, original_of, reading, without_stream
 from interceptors.metadata import RegisteredAt
@@ -64,12 +66,13 @@ def foreign_chain(picture: Picture) -> AlreadyInstalledError:
     )
 
 
-def adopt(registry: InterceptorRegistry, picture: Picture) -> "Gate":
-    """Give the picture of a route its gate; one that has a gate keeps it."""
+def adopt(registry: InterceptorRegistry, picture: Picture, routers: Routers) -> "Gate":
+    """Give the picture of a route below some routers its gate; one that has a gate keeps it."""
     known = gate_of(picture)
     if known is not None:
+        known.stand_below(routers)
         return known
-    gate = Gate(registry, picture)
+    gate = Gate(registry, picture, routers)
     if isinstance(gate.route, APIRoute):
         gate.let_fastapi_await()
     gate.stand_before(picture)
@@ -80,9 +83,11 @@ def adopt(registry: InterceptorRegistry, picture: Picture) -> "Gate":
 class Gate:
     """What stands in front of one picture of a route."""
 
-    def __init__(self, registry: InterceptorRegistry, picture: Picture) -> None:
+    def __init__(self, registry: InterceptorRegistry, picture: Picture, routers: Routers | None = None) -> None:
         self.registry = registry
         self.picture = picture
+        self.routers = routers
+        """The routers that the route is below, the outermost first; None where nobody has looked yet."""
         self.route = original_of(picture)
         self.dependant = picture.dependant
         self.entered: Any = None
@@ -98,6 +103,20 @@ class Gate:
     def refuse(self, error: Exception) -> None:
         """Raise this whenever the route is reached."""
         self._refused, self.entered = error, None
+
+    def stand_below(self, routers: Routers) -> None:
+        """Be told of the routers after the gate was made; a door that was put on before knew of none."""
+        if self.routers != routers:
+            self.routers = routers
+            if self.entry is not None:
+                self.entry.target = replace(self.entry.target, routers=routers)
+                self.entry.forget()
+
+    def enter(self, scope: Scope) -> None:
+        """Put the door on, at a request: nobody has told of the routers where no registry is installed."""
+        if self.routers is None:
+            self.stand_below(routers_above(self.picture, scope))
+        self.put()
 
     def put(self) -> Entry:
         """Put the door on, if it is not; give the chain that it leads through.
@@ -116,7 +135,9 @@ class Gate:
         if entry is None or facade_of(call) is not None:  # of a facade each picture has a door of its own instead
             unseen = endpoint, RegisteredAt(self.route, title_of(self.route), None)
             handler, registration = getattr(self.route, _HANDLER, unseen)
-            call, entry = make_door(self.registry, self.picture, call, handler, registration, self._doors)
+            call, entry = make_door(
+                self.registry, self.picture, call, handler, registration, self._doors, self.routers or ()
+            )
             self.dependant.call = call
         elif isinstance(self.route, APIRoute) and is_stream(self.picture) and not is_coroutine(call):
             # Somebody has wrapped the facade of a generator.
@@ -163,7 +184,7 @@ class Gate:
 
         def app(scope: Scope, receive: Receive, send: Send) -> Any:
             if dependant.call is not self.entered:
-                self.put()
+                self.enter(scope)
             return inner(scope, receive, send)
 
         picture.app = app

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from operator import is_
 from typing import Any, NamedTuple, final
 
@@ -12,9 +13,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from interceptors.errors import AlreadyInstalledError, UnreachedInterceptorError, UnreachedRouteWarning
 from interceptors.fastapi.found_routes import found_routes, mounted_applications
 from interceptors.fastapi.gates import adopt, gate_of
+from interceptors.fastapi.places import Routers
 from interceptors.fastapi.problems import find_problems, problems_of_route
 from interceptors.fastapi.startup import check_in_lifespan
-from interceptors.fastapi.undocumented import is_included, shown, watch
+from interceptors.fastapi.undocumented import is_included, router_of, shown, watch
 from interceptors.registry import InterceptorRegistry
 
 __all__ = ["Installation", "installation_of"]
@@ -66,22 +68,26 @@ class Installation:
     def _adopt(self, routes: Iterable[object]) -> None:
         for route in routes:
             if isinstance(route, APIRoute | APIWebSocketRoute):
-                adopt(self.registry, route)
+                adopt(self.registry, route, (self.app.router,))
             elif is_included(route):
-                self._watch(route, self._look)
+                self._watch(route, partial(self._look, (self.app.router, router_of(route))))
 
     def _watch(self, included: object, look: Callable[[list[object]], None]) -> None:
         if getattr(included, _WATCHED, None) is not self:
             setattr(included, _WATCHED, self)
             watch(included, look)
 
-    def _look(self, candidates: list[Any]) -> None:
+    def _look(self, routers: Routers, candidates: list[Any]) -> None:
         """FastAPI has made pictures of a router's routes: at first, and whenever a route was added."""
         for candidate in candidates:
             if is_included(candidate):
-                self._watch(candidate, self._look)
-            elif self.routers and hasattr(picture := shown(candidate), "dependant"):
-                adopt(self.registry, picture)
+                self._watch(candidate, partial(self._look, (*routers, router_of(candidate))))
+            elif hasattr(picture := shown(candidate), "dependant"):
+                gate = gate_of(picture)
+                if gate is not None:
+                    gate.stand_below(routers)
+                elif self.routers:
+                    adopt(self.registry, picture, routers)
         self._refuse_wrong(candidates, self.registry)
 
     def _look_below(self, candidates: list[Any]) -> None:

@@ -24,6 +24,7 @@ from interceptors.fastapi.doors import (
     mark,
 )
 from interceptors.fastapi.facades import facade_of, is_needed
+from interceptors.fastapi.places import Routers
 from interceptors.fastapi.sources import ROUTE, RouteContext, WebSocketContext
 from interceptors.fastapi.streams import StreamContext, opening, responder, straight_stream, stream_door
 from interceptors.fastapi.undocumented import Picture, describe_as, is_coroutine, is_stream, original_of
@@ -43,6 +44,7 @@ def make_door(
     handler: object,
     registration: RegisteredAt,
     doors: Doors,
+    routers: Routers,
 ) -> tuple[Any, Entry]:
     """The door around a call that FastAPI would make for a picture, and its chain.
 
@@ -53,9 +55,9 @@ def make_door(
     facade = facade_of(call)
     if facade is not None:
         facade.take_attributes()
-        target = facade.target
+        target = replace(facade.target, routers=routers)
     else:
-        target = replace(_target(picture, call, handler), registration=registration)
+        target = replace(_target(picture, call, handler), registration=registration, routers=routers)
     entry = Entry(registry, target, source=ROUTE)
     straight = straight_call(picture, call)
     if not isinstance(route, APIRoute):

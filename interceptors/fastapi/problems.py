@@ -8,6 +8,7 @@ from interceptors.describing import some_of
 from interceptors.errors import UnreachedRouteWarning
 from interceptors.fastapi.found_routes import FoundRoute, found_routes, mounted_applications
 from interceptors.fastapi.gates import foreign_chain
+from interceptors.fastapi.places import router_behind
 from interceptors.fastapi.sources import ROUTE
 from interceptors.fastapi.unreached import (
     is_on_purpose,
@@ -15,6 +16,7 @@ from interceptors.fastapi.unreached import (
     unreached_elsewhere,
     unreached_in_dependencies,
     unreached_on_route,
+    unreached_router,
 )
 from interceptors.registry import InterceptorRegistry
 
@@ -28,7 +30,7 @@ def find_problems(app: FastAPI, registry: InterceptorRegistry | None) -> Iterato
     if registry is not None:
         yield from registry.errors()
     yield from unreached_elsewhere(app)
-    routes = list(found_routes(app.routes))
+    routes = list(found_routes(app.routes, routers=(app.router,)))
     for found in routes:
         yield from problems_of_route(found, registry)
     if registry is not None and any(entry.applies_to(ROUTE) for entry in registry.registrations.globals):
@@ -50,7 +52,8 @@ def problems_of_route(found: FoundRoute, registry: InterceptorRegistry | None) -
     yield from _problems_here(found, registry)
     for path, app in mounted_applications(found):
         yield from unreached_elsewhere(app)
-        for below in found_routes(app.routes, path):
+        router = router_behind(app)
+        for below in found_routes(app.routes, path, () if router is None else (router,)):
             yield from _problems_here(below, None)
 
 
@@ -63,8 +66,9 @@ def _problems_here(found: FoundRoute, registry: InterceptorRegistry | None) -> I
             entry.check()
             if entry.target.owner is None:
                 yield from unreached_class(found)
-        elif found.endpoint is not None:
-            yield from unreached_on_route(found)
+        else:
+            yield from unreached_router(found)
+            yield from unreached_on_route(found) if found.endpoint is not None else ()
     except Exception as error:  # noqa: BLE001 (a signature or a type of the user's may raise anything)
         yield error
     yield from unreached_in_dependencies(found)
@@ -74,6 +78,5 @@ def unreached_functions(found: FoundRoute) -> Iterator[str]:
     """The titles of a route and of those below it that run no chain, if nobody has said that it is on purpose."""
     below = (each for path, app in mounted_applications(found) for each in found_routes(app.routes, path))
     for each in (found, *below):
-        is_documentation = str(getattr(each.endpoint, "__module__", "")).startswith("fastapi.")
-        if not (each.endpoint is None or is_documentation or each.is_reached or is_on_purpose(each.endpoint)):
+        if not (each.endpoint is None or each.is_documentation or each.is_reached or is_on_purpose(each.endpoint)):
             yield each.title

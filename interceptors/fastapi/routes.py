@@ -40,7 +40,7 @@ class InterceptedRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             if gate.dependant.call is not gate.entered:
-                gate.put()
+                gate.enter(request.scope)
             return await handler(request)
 
         return handle

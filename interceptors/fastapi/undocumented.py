@@ -136,6 +136,7 @@ for _each in (_route, _picture, _needed(_socket, "starlette_route", "intercept W
     _needed(_each, "app", "serve a route")
     _needed(_each, "endpoint", "find what is decorated")
 _needed(_picture, "original_route", "make the handler of a route")
+_needed(_socket, "original_route", "know a function that is registered once in several inclusions")
 _Dependant: Any = _needed(models, "Dependant", "make the response of a stream")
 _needed(_route.dependant, "call", "run a chain around a function")
 _needed(_route.dependant, "dependencies", "find decorated dependencies")
@@ -163,7 +164,11 @@ def original_of(picture: Picture) -> Any:
 
 def shown(candidate: object) -> Any:
     """What has the path, the endpoint and the application of a picture: of everything but an APIRoute a route of its own."""
-    return getattr(candidate, "starlette_route", None) or candidate
+    route = getattr(candidate, "starlette_route", None)
+    if route is None:
+        return candidate
+    route.original_route = original_of(candidate)
+    return route
 
 
 def picture_in_use(route: APIRoute) -> Picture:

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from interceptors.describing import location, name_of
 from interceptors.errors import UnreachedInterceptorError
 from interceptors.fastapi.found_routes import FoundRoute
+from interceptors.fastapi.places import router_behind
 from interceptors.fastapi.undocumented import dependencies_of, is_included, pictures_of, router_of
 from interceptors.kinds import is_interceptor_class
 from interceptors.metadata import class_levels, functions_in, records_behind
@@ -21,6 +22,7 @@ __all__ = [
     "unreached_elsewhere",
     "unreached_in_dependencies",
     "unreached_on_route",
+    "unreached_router",
 ]
 
 _ROUTER = "make the router with `route_class=intercepted_route(registry)`"
@@ -72,6 +74,16 @@ def _class_around(function: object) -> type | None:
     return found if isinstance(found, type) and function in functions_in(vars(found).get(name)) else None
 
 
+def unreached_router(found: FoundRoute) -> Iterator[Exception]:
+    """Decorated routers around a route around which no chain runs, or around what is mounted there."""
+    for router in filter(is_decorated, () if found.is_documentation else found.routers):
+        yield UnreachedInterceptorError(
+            f"The router of {found.title} is decorated with @intercept, and that is never reached: no chain runs there. "
+            f"Call install(app, registry) on its application, without routers=False, and declare the functions with FastAPI.",
+            router,
+        )
+
+
 def _remedy(found: FoundRoute) -> str:
     if not found.is_fastapis:
         return "Starlette calls it without a chain. Declare the function with FastAPI, or make it a method of a controller."
@@ -115,8 +127,8 @@ def _wrong_dependency(call: object, where: str) -> Iterator[Exception]:
 
 def unreached_elsewhere(app: object) -> Iterator[Exception]:
     """Functions that an application calls besides its routes: dependencies of routers, handlers of errors, middleware."""
-    router = app if isinstance(app, APIRouter) else getattr(app, "router", None)
-    if isinstance(router, APIRouter):
+    router = router_behind(app)
+    if router is not None:
         for owner, depends in _dependencies(router):
             yield from _wrong_dependency(depends.dependency, f"{owner} has it")
     for what, function in _functions(app, router):
