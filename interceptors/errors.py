@@ -13,6 +13,8 @@
     |- OutsideInvocationError (RuntimeError)    `InvocationBindings` where no invocation runs
     |- UserNotResolvedError (RuntimeError)      the current user was asked synchronously before it was known
     |- AlreadyInstalledError (RuntimeError)     an application has one registry
+    |- MissingLayerError (RuntimeError) routes do not run a layer that is required of all
+    |- UnknownRouteError (LookupError) an exemption of a route that there is not
     |- UnreachedInterceptorError (RuntimeError) a decorated function that is called without its chain
     |- InvalidHookError (TypeError)             what was registered is no hook
     |- InvalidPatternError (ValueError)         a pattern of remoting hooks that could never match
@@ -63,6 +65,7 @@ __all__ = [
     "InvalidPatternError",
     "InvalidTargetError",
     "MissingExtraError",
+    "MissingLayerError",
     "NothingDiscoveredWarning",
     "NothingReplacedError",
     "OutsideInvocationError",
@@ -71,6 +74,7 @@ __all__ = [
     "UnknownHookError",
     "UnknownKeyError",
     "UnknownPackageError",
+    "UnknownRouteError",
     "UnknownSourceWarning",
     "UnreachedGlobalWarning",
     "UnreachedInterceptorError",
@@ -172,6 +176,24 @@ class UnreachedInterceptorError(InterceptorError, RuntimeError):
     def __init__(self, message: str, endpoint: object) -> None:
         super().__init__(message)
         self.endpoint = endpoint
+
+
+class MissingLayerError(InterceptorError, RuntimeError):
+    """Routes do not run a layer that `registry.require` asks for; `missing` are their titles: `GET /orders`."""
+
+    def __init__(self, message: str, missing: tuple[str, ...], reasons: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.missing = missing
+        self.reasons = reasons
+        """One for each: its title, what handles it, and why it does not run the layer."""
+
+
+class UnknownRouteError(InterceptorError, LookupError):
+    """`registry.require` exempts the route `name`, which there is not."""
+
+    def __init__(self, message: str, name: str) -> None:
+        super().__init__(message)
+        self.name = name
 
 
 class InvalidHookError(InterceptorError, TypeError):

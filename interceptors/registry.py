@@ -35,6 +35,7 @@ from interceptors.methods import Methods
 from interceptors.ordering import check_ordered, order_groups
 from interceptors.oversights import find_oversights
 from interceptors.proxies import check_no_proxy, make_proxy
+from interceptors.requirements import Requirement
 from interceptors.target import Target, check_method_name
 
 __all__ = ["InterceptorRegistry"]
@@ -76,6 +77,8 @@ class InterceptorRegistry:
         self._called = self._methods.known
         self.proxy_classes: WeakValueDictionary[tuple[type, type], type] = WeakValueDictionary()
         """By (class, class or metaclass) of an object; each lives as long as there are proxies of it."""
+        self.requirements: tuple[Requirement, ...] = ()
+        """What every route of an application has to run."""
         order_groups((), self.ordered_groups)
 
     # -- what there is -------------------------------------------------------------------------------------------------
@@ -159,6 +162,33 @@ class InterceptorRegistry:
             for interceptor, options in added.values():
                 self.add_global(interceptor, **asdict(options))
         return [interceptor for interceptor, _ in added.values()]
+
+    @written('registry.require("auth", unless="public", exempt=["GET /health"])', "group", "unless")
+    def require(
+        self,
+        interceptor: "InterceptorOrKey | None" = None,
+        *,
+        group: str | None = None,
+        unless: str | None = None,
+        exempt: Iterable[str] = (),
+    ) -> None:
+        """Let an application only start if every route of it runs an interceptor, or a global of a group.
+
+        A part of a `Chain` counts. `unless` names an annotation that excuses a route where it is true, `exempt` are routes
+        by verb and path, or by path. Every route counts: WebSockets, Starlette's own, mounted applications; not those of
+        FastAPI's documentation. At the start a MissingLayerError names those that do not, an UnknownRouteError an exemption
+        of nothing. Raises InvalidInterceptorError, and WrongCallError without an interceptor or a group, or with both.
+        """
+        if (interceptor is None) == (group is None):
+            raise WrongCallError(
+                'registry.require takes an interceptor, or its key, or a group: registry.require("auth"), '
+                'registry.require(group="security")',
+                interceptor,
+            )
+        if interceptor is not None:
+            check_interceptor(interceptor)
+        with self._lock:
+            self.requirements += (Requirement(interceptor, group, unless, check_words(exempt, "exempt")),)
 
     # -- invoking ------------------------------------------------------------------------------------------------------
 

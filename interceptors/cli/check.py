@@ -13,16 +13,21 @@ from interceptors.cli.loading import load_application
 from interceptors.cli.lock import Chains, chains_of, read_lock, write_lock
 from interceptors.cli.lock_differences import differences
 from interceptors.cli.output import UsageError, complain, describe, one_line, say
-from interceptors.cli.routes import RouteEntry, api_routes, applications, chains_in, opaque_mounts, other_routes
-from interceptors.errors import IncompatibleLibraryError, UnreachedRouteWarning
+from interceptors.cli.routes import api_routes, applications, chains_in, opaque_mounts
+from interceptors.errors import IncompatibleLibraryError, MissingLayerError, UnreachedRouteWarning
 from interceptors.fastapi.found_routes import registry_of
+from interceptors.fastapi.listed_routes import RouteEntry, routes_of_others
 from interceptors.fastapi.probe import probe
 from interceptors.fastapi.problems import find_problems
+from interceptors.fastapi.required import missing_layers
+from interceptors.requirements import Requirement
 
 __all__ = ["check_application"]
 
 
-def check_application(application: str, *, lock: Path | None, verify: Path | None) -> bool:
+def check_application(
+    application: str, *, lock: Path | None, verify: Path | None, require: Requirement | None = None
+) -> bool:
     """Print what is wrong with an application; write or compare its chains. True if there is nothing to complain of.
 
     Raises UsageError if the question is wrong, CommandError if the lock file cannot be written.
@@ -34,10 +39,13 @@ def check_application(application: str, *, lock: Path | None, verify: Path | Non
     entries = list(api_routes(app))
     broken = list(_broken_chains(entries))
     found = [*_start_up_problems(app), *broken, *find_dead_hooks(app, entries)]
+    if require is not None:
+        for problem in missing_layers(app, registry_of(app), require):
+            found += _described(problem)
     problems = list(dict.fromkeys(map(one_line, found)))  # an interceptor is wrong in every chain that it is in
     # A chain that cannot be put together cannot be written down or compared either.
     is_asked_for = (lock or verify) is not None and not broken
-    chains: Chains = chains_of([*entries, *other_routes(app)]) if is_asked_for else {}
+    chains: Chains = chains_of([*entries, *routes_of_others(app)]) if is_asked_for else {}
     if lock is not None and not problems:
         write_lock(lock, chains)
     changes: list[str] = []
@@ -68,6 +76,8 @@ def _start_up_problems(app: FastAPI) -> Iterator[str]:
 def _described(problem: Exception) -> Iterator[str]:
     if isinstance(problem, UnreachedRouteWarning):
         yield from (f"{type(problem).__name__}: no chain runs around {function}" for function in problem.functions)
+    elif isinstance(problem, MissingLayerError):
+        yield from (f"{type(problem).__name__}: {reason}" for reason in problem.reasons)
     else:
         yield describe(problem)
 

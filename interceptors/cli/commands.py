@@ -10,8 +10,9 @@ import typer
 from interceptors.cli.check import check_application
 from interceptors.cli.explain import explain_application
 from interceptors.cli.new import NewInterceptor, create
-from interceptors.cli.output import CommandError, one_line, say
+from interceptors.cli.output import CommandError, UsageError, one_line, say
 from interceptors.cli.relay import relay_events
+from interceptors.requirements import Requirement
 
 __all__ = ["app", "run"]
 
@@ -73,9 +74,16 @@ def check(
     application: App,
     lock: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the chains to a lock file.")] = None,
     verify: Annotated[Path | None, typer.Option(metavar="FILE", help="Compare the chains with a lock file.")] = None,
+    require: Annotated[str | None, typer.Option(metavar="KEY", help="A layer that every route has to run.")] = None,
+    unless: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The annotation that excuses a route from --require.")
+    ] = None,
 ) -> int:
     """Make the checks of the application's start without starting it."""
-    return 0 if check_application(application, lock=lock, verify=verify) else 1
+    if unless is not None and require is None:
+        raise UsageError("--unless excuses routes from --require; give that, too")
+    required = None if require is None else Requirement(require, unless=unless)
+    return 0 if check_application(application, lock=lock, verify=verify, require=required) else 1
 
 
 @app.command()

@@ -10,8 +10,9 @@ from interceptors.candidates import Candidate, Part
 from interceptors.chain import Chain
 from interceptors.cli.loading import load_application, reporting
 from interceptors.cli.output import UsageError, printable, say
-from interceptors.cli.routes import RouteEntry, api_routes, candidates_of
+from interceptors.cli.routes import api_routes, candidates_of
 from interceptors.describing import nearest
+from interceptors.fastapi.listed_routes import RouteEntry
 
 __all__ = ["explain_application"]
 

@@ -13,7 +13,8 @@ from typing import Any, TypeAlias, final
 
 from interceptors.candidates import Candidate, Part
 from interceptors.cli.output import CommandError, UsageError, printable
-from interceptors.cli.routes import RouteEntry, candidates_of
+from interceptors.cli.routes import candidates_of
+from interceptors.fastapi.listed_routes import RouteEntry
 
 __all__ = ["Chains", "Locked", "LockedLayer", "LockedRoute", "by_path", "chains_of", "read_lock", "write_lock"]
 

@@ -9,6 +9,7 @@ from interceptors.errors import UnreachedRouteWarning
 from interceptors.fastapi.found_routes import FoundRoute, found_routes, mounted_applications
 from interceptors.fastapi.gates import foreign_chain
 from interceptors.fastapi.places import router_behind
+from interceptors.fastapi.required import missing_layers
 from interceptors.fastapi.sources import ROUTE
 from interceptors.fastapi.unreached import (
     is_on_purpose,
@@ -33,6 +34,8 @@ def find_problems(app: FastAPI, registry: InterceptorRegistry | None) -> Iterato
     routes = list(found_routes(app.routes, routers=(app.router,)))
     for found in routes:
         yield from problems_of_route(found, registry)
+    for requirement in registry.requirements if registry is not None else ():
+        yield from missing_layers(app, registry, requirement)
     if registry is not None and any(entry.applies_to(ROUTE) for entry in registry.registrations.globals):
         missed = [title for found in routes for title in unreached_functions(found)]
         if missed:
