@@ -8,11 +8,12 @@ from fastapi import FastAPI
 
 from interceptors.candidates import Candidate, Part, make_part
 from interceptors.cli.output import describe
-from interceptors.cli.routes import RouteEntry, applications, candidates_of, chains_in
+from interceptors.cli.routes import applications, candidates_of, chains_in
 from interceptors.compiler import leaves
 from interceptors.context import InvocationContext
 from interceptors.entry import Entry, Registered
 from interceptors.fastapi.found_routes import registry_of
+from interceptors.fastapi.listed_routes import RouteEntry
 from interceptors.fastapi.sources import ROUTE
 from interceptors.kinds import identity, is_provider
 from interceptors.plan import Plan
