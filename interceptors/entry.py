@@ -152,10 +152,6 @@ class Entry:
         """Compile the chain now. Raises what there is to find wrong with it: keys, constructors, signatures."""
         self._compile()
 
-    def forget(self) -> None:
-        """Compile the chain anew when it is next needed: its target is another one."""
-        self._plan = None
-
     def explain(self) -> Explanation:
         """Every interceptor that is declared for the target: what runs, and why the others do not."""
         return explain(self.registry.registrations, self._renewed(), self.source_type)

@@ -115,7 +115,7 @@ def record(decorator: str, target: object, **recorded: Any) -> None:
         what = "a property" if isinstance(target, property) else f"{type(target).__name__!r} objects"
         raise InvalidTargetError(
             f"@{decorator} cannot be used on {what}: {name_of(target)} ({location(target)}). "
-            f"Put it on a class, a method, a function or an APIRouter.",
+            f"Put it on a class, a method or a function.",
             target,
         )
     setattr(holder, _ATTRIBUTE, replace(metadata_of(holder), **recorded))

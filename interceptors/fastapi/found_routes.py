@@ -86,7 +86,10 @@ class FoundRoute:
         if not self.is_fastapis:
             return None
         gate = gate_of(self.picture)
-        return entry_of(self.picture.dependant.call) if gate is None else gate.put()
+        if gate is None:
+            return entry_of(self.picture.dependant.call)
+        gate.stand_below(self.routers)
+        return gate.put()
 
 
 def found_routes(routes: Sequence[object], prefix: str = "", routers: Routers = ()) -> Iterator[FoundRoute]:

@@ -5,7 +5,6 @@ around whatever other libraries have put in the handler's place; and again if on
 """
 
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import replace
 from functools import partial
 from types import FunctionType, MethodType
 from typing import Any, TypeAlias, final
@@ -105,12 +104,9 @@ class Gate:
         self._refused, self.entered = error, None
 
     def stand_below(self, routers: Routers) -> None:
-        """Be told of the routers after the gate was made; a door that was put on before knew of none."""
-        if self.routers != routers:
+        """Be told of the routers, before a door is put on. They stay: another inclusion has a gate of its own."""
+        if self.routers is None:
             self.routers = routers
-            if self.entry is not None:
-                self.entry.target = replace(self.entry.target, routers=routers)
-                self.entry.forget()
 
     def enter(self, scope: Scope) -> None:
         """Put the door on, at a request: nobody has told of the routers where no registry is installed."""

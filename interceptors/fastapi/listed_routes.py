@@ -11,6 +11,7 @@ from interceptors.describing import location, name_of
 from interceptors.entry import Entry
 from interceptors.fastapi.doors import entry_of
 from interceptors.fastapi.found_routes import FoundRoute, applications_behind, found_routes
+from interceptors.fastapi.places import router_behind
 from interceptors.metadata import metadata_of
 from interceptors.target import Target
 
@@ -68,11 +69,16 @@ def routes_of_others(app: FastAPI) -> Iterator[RouteEntry]:
 
 def all_routes(app: FastAPI) -> Iterator[FoundRoute]:
     """Every route, those of mounted applications, too, and what is mounted."""
-    left = list(found_routes(app.routes))
+    left = list(found_routes(app.routes, routers=(app.router,)))
     while left:
         found = left.pop(0)
         yield found
-        left[:0] = [below for each in behind(found) for below in found_routes(each.routes, found.path)]
+        left[:0] = [below for each in behind(found) for below in _below(each, found.path)]
+
+
+def _below(app: FastAPI, path: str) -> Iterator[FoundRoute]:
+    router = router_behind(app)
+    return found_routes(app.routes, path, () if router is None else (router,))
 
 
 def behind(found: FoundRoute) -> Sequence[FastAPI]:

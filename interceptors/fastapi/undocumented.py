@@ -136,7 +136,6 @@ for _each in (_route, _picture, _needed(_socket, "starlette_route", "intercept W
     _needed(_each, "app", "serve a route")
     _needed(_each, "endpoint", "find what is decorated")
 _needed(_picture, "original_route", "make the handler of a route")
-_needed(_socket, "original_route", "know a function that is registered once in several inclusions")
 _Dependant: Any = _needed(models, "Dependant", "make the response of a stream")
 _needed(_route.dependant, "call", "run a chain around a function")
 _needed(_route.dependant, "dependencies", "find decorated dependencies")

@@ -21,6 +21,7 @@ from interceptors import (
     intercept,
     skip_interceptors,
 )
+from interceptors.cli.routes import api_routes, candidates_of
 from interceptors.fastapi import controller, create_router, get, install, intercepted_route
 from tests.integration.support import Next, ask, started
 
@@ -199,3 +200,15 @@ def test_what_can_be_decorated() -> None:
         intercept(layer("x", []))(FastAPI())
     with pytest.raises(InvalidInterceptorError):
         global_interceptor()(APIRouter())
+
+
+async def test_who_asks_for_the_chain_before_the_first_request_changes_nothing() -> None:
+    """`explain` and `check` know the routers of a route, also where no registry is installed."""
+    log: list[str] = []
+    app, inner = FastAPI(), APIRouter(prefix="/x", route_class=intercepted_route(InterceptorRegistry()))
+    inner.get("")(function())
+    app.include_router(intercept(layer("router", log))(inner))
+    (route,) = api_routes(app)
+    assert [candidate.level for candidate in candidates_of(route.chain)] == ["class"]
+    assert (await ask(app, "/x")).json() == "in"
+    assert log == ["router"]

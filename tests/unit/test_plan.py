@@ -528,4 +528,4 @@ async def test_an_object_that_stands_for_a_function_is_not_taken_for_another_of_
     standing = functools.update_wrapper(Around(), function)
     for each in (plain, standing, plain, standing):
         assert await registry.invoke(each, "__call__") == "called"
-    assert log == ["A", "A"]
+    assert log == [">A", "<A"] * 2
