@@ -26,7 +26,7 @@ from interceptors import (
 
 # -- what may be declared ----------------------------------------------------------------------------------------------
 
-EXAMPLES = 6 * settings().max_examples  # of the profile that tests/conftest.py has loaded
+EXAMPLES = 3 * settings().max_examples  # of the profile that tests/conftest.py has loaded
 
 NUMBERS = range(8)
 GROUPS = ("", "Z", "a", "b", "é", "zz")
