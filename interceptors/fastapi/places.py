@@ -29,9 +29,16 @@ def router_behind(app: object) -> APIRouter | None:
 
 
 def routers_above(picture: Picture, scope: Scope) -> Routers:
-    """The routers that the route of a request is below, for one of whose application nobody has told us."""
-    router = router_behind(scope.get("app", scope.get("router")))
-    for each, routers in pictures_below(router.routes, (router,)) if router is not None else ():
-        if each is picture or original_of(each) is picture:
-            return routers
+    """The routers that the route of a request is below, for one of whose application nobody has told us.
+
+    Those of what is mounted, too; none are known behind an ASGI application that cannot be looked into.
+    """
+    left: list[object] = [scope.get("app", scope.get("router"))]
+    while left:
+        router = router_behind(left.pop())
+        for each, routers in pictures_below(router.routes, (router,)) if router is not None else ():
+            if each is picture or original_of(each) is picture:
+                return routers
+            if not hasattr(each, "endpoint"):
+                left.append(getattr(each, "app", None))
     return ()

@@ -212,3 +212,17 @@ async def test_who_asks_for_the_chain_before_the_first_request_changes_nothing()
     assert [candidate.level for candidate in candidates_of(route.chain)] == ["class"]
     assert (await ask(app, "/x")).json() == "in"
     assert log == ["router"]
+
+
+async def test_an_intercepted_router_that_is_mounted_has_its_own_layers() -> None:
+    """Also where no registry is installed; behind a function only what the registry has is known."""
+    log: list[str] = []
+    app, registry = FastAPI(), InterceptorRegistry()
+    registry.add_global(layer("global", log))
+    for path in ("/seen", "/unseen"):
+        router = intercept(layer(path, log))(APIRouter(route_class=intercepted_route(registry)))
+        router.get("/x")(function())
+        app.mount(path, router if path == "/seen" else lambda *call, router=router: router(*call))
+    assert (await ask(app, "/seen/x")).json() == "in"
+    assert (await ask(app, "/unseen/x")).json() == "in"
+    assert log == ["global", "/seen", "global"]

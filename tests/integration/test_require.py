@@ -21,6 +21,7 @@ from interceptors import (
     skip_interceptors,
 )
 from interceptors.cli.check import check_application
+from interceptors.cli.commands import run
 from interceptors.fastapi import controller, get, install
 from interceptors.requirements import Requirement
 from interceptors.testing import override
@@ -222,3 +223,28 @@ def test_check_lists_all_that_do_not_run_it(
     lines = [line for line in capsys.readouterr().out.splitlines() if "MissingLayerError" in line]
     assert len(lines) == 7
     assert "GET /r6" in lines[-1] and "no chain runs there" in lines[-1]
+
+
+def test_unless_excuses_from_what_is_required(capsys: pytest.CaptureFixture[str]) -> None:
+    """Alone it says nothing."""
+    assert run(["check", "shop:app", "--unless", "public"]) == 2
+    assert "--unless excuses routes from --require" in capsys.readouterr().err
+
+
+async def test_a_class_that_only_annotates_is_not_where_it_is_skipped() -> None:
+    """Only what skips is named."""
+
+    @controller()
+    @annotate(area="shop")
+    class C:
+        @get("/x")
+        @skip_interceptors("auth")
+        async def x(self) -> None: ...
+
+    app, registry = FastAPI(), InterceptorRegistry()
+    registry.bind("auth", auth)
+    registry.add_global("auth")
+    registry.require("auth")
+    install(app, registry, [C])
+    (said,) = (await missing(app)).values()
+    assert said.endswith(f", on C.x ({place(C.x)})")
