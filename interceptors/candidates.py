@@ -3,7 +3,7 @@
 One list of candidates says both what runs and, for `explain`, why the others do not.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -15,7 +15,16 @@ from interceptors.kinds import InterceptorOrKey, identity, is_router
 from interceptors.metadata import Metadata
 from interceptors.target import Target
 
-__all__ = ["Candidate", "Explanation", "GlobalEntry", "Part", "Resolve", "find_candidates", "make_part"]
+__all__ = [
+    "Candidate",
+    "Explanation",
+    "GlobalEntry",
+    "Part",
+    "Resolve",
+    "find_candidates",
+    "identities_in",
+    "make_part",
+]
 
 Resolve = Callable[[InterceptorOrKey, Callable[[], str]], Any]
 """Turns a key or provider into what it stands for; the second argument says, on demand, who asks."""
@@ -159,6 +168,13 @@ def make_part(
             make_part(each, lambda: repr(interceptor), resolve, inside) for each in interceptor.interceptors
         )
     return part
+
+
+def identities_in(part: "Part | Candidate") -> Iterator[Hashable]:
+    """Those of an interceptor and, of a `Chain`, of everything in it."""
+    yield identity(part.interceptor)
+    for each in part.parts:
+        yield from identities_in(each)
 
 
 def _add_level(

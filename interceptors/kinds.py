@@ -26,7 +26,7 @@ __all__ = [
     "is_function",
     "is_function_like",
     "is_interceptor_class",
-    "is_marker",
+    "is_of_module",
     "is_partial",
     "is_provider",
     "is_router",
@@ -157,7 +157,7 @@ def _signature_problem(function: object, positional: int) -> str | None:
     if names == ["next", "ctx"]:
         return "takes `next` before `ctx`"
     for parameter in list(signature.parameters.values())[positional:]:
-        if is_marker(parameter.default):
+        if is_of_module(parameter.default, *_OF_MARKERS):
             return (
                 f"has the parameter {parameter.name!r}, which nothing gives: it would be the marker itself. Injected "
                 f"are the parameters of the constructor of an interceptor class; in a function `await ctx.get(key)`"
@@ -166,11 +166,12 @@ def _signature_problem(function: object, positional: int) -> str | None:
 
 
 _NAMES = ("ctx", "next")
+_OF_MARKERS = ("dependency_injector.wiring", "fastapi.params")
+"""Where the classes of `Provide[...]`, `Depends(...)` and the like are written."""
 
 
-def is_marker(candidate: object) -> bool:
-    """Is it `Provide[...]`, `Depends(...)` or the like, in the place of a value?"""
-    modules = ("dependency_injector.wiring", "fastapi.params")
+def is_of_module(candidate: object, *modules: str) -> bool:
+    """Is its class, or a base of that, written in a module of these names? So none of them has to be imported."""
     return any(cls.__module__ in modules for cls in type(candidate).__mro__)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial, partialmethod
 from inspect import isfunction
 from types import MethodType, MethodWrapperType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from interceptors.calling import check_not_bare
 from interceptors.describing import function_behind, location, name_of, place_of_call
@@ -19,6 +19,7 @@ __all__ = [
     "changes",
     "class_levels",
     "functions_in",
+    "levels_of",
     "mark_as_reached",
     "metadata_of",
     "method_levels",
@@ -28,6 +29,8 @@ __all__ = [
     "records_behind",
     "stands_for_another",
 ]
+
+T = TypeVar("T")
 
 _ATTRIBUTE = "__interceptors__"
 _REACHED = True
@@ -146,12 +149,17 @@ def functions_in(thing: object) -> Iterator[Any]:
         thing = _own(thing).get("__wrapped__", thing)
 
 
+def levels_of(holders: Iterable[T]) -> Iterator[tuple[T, Metadata]]:
+    """What is recorded on those classes or routers on which something is, in their order."""
+    for holder in holders:
+        found = metadata_of(holder)
+        if found is not _EMPTY:
+            yield holder, found
+
+
 def class_levels(owner: type) -> Iterator[tuple[type, Metadata]]:
     """The class-level records of a class, the base's first."""
-    for cls in reversed(owner.__mro__):
-        found = metadata_of(cls)
-        if found is not _EMPTY:
-            yield cls, found
+    return levels_of(reversed(owner.__mro__))
 
 
 def method_levels(owner: type, name: str) -> Iterator[tuple[type, Metadata]]:
@@ -184,8 +192,8 @@ _THROUGH: tuple[type, ...] = (partial, partialmethod, staticmethod, classmethod)
 
 
 def _collect(thing: Any, found: _Found, seen: set[int]) -> None:
-    while isinstance(thing, _THROUGH) or _is_call(thing):
-        thing = thing.__self__ if _is_call(thing) else getattr(thing, "func", None) or getattr(thing, "__func__", None)
+    while (is_call := _is_call(thing)) or isinstance(thing, _THROUGH):
+        thing = thing.__self__ if is_call else getattr(thing, "func", None) or getattr(thing, "__func__", None)
     if isinstance(thing, type):
         _add(found, "class", class_levels(thing))
         return

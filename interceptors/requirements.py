@@ -1,12 +1,12 @@
 """A policy instead of a hope: every route runs a layer, or says why it need not."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import final
 
-from interceptors.candidates import Candidate, Explanation, Part
+from interceptors.candidates import Candidate, Explanation, identities_in
 from interceptors.describing import location, name_of
-from interceptors.kinds import InterceptorOrKey, identity
+from interceptors.kinds import InterceptorOrKey
 from interceptors.target import Target
 
 __all__ = ["Requirement"]
@@ -42,9 +42,8 @@ class Requirement:
             yield f"excuse it by `@annotate({self.unless}=True)`"
         yield 'name it in `exempt=["GET /path"]`'
 
-    def problem(self, found: Explanation, target: Target, meaning: Callable[[InterceptorOrKey], object]) -> str | None:
-        """Why a chain does not run it; None if it does."""
-        same = None if self.interceptor is None else identity(meaning(self.interceptor))
+    def problem(self, found: Explanation, target: Target, same: Hashable) -> str | None:
+        """Why a chain does not run it; None if it does. `same` is the identity of what the interceptor stands for."""
         asked_for = [each for each in found.candidates if self._is_meant(each, same)]
         if any(each.runs for each in asked_for):
             return None
@@ -57,13 +56,7 @@ class Requirement:
     def _is_meant(self, candidate: Candidate, same: Hashable) -> bool:
         if self.interceptor is None:
             return candidate.group == self.group
-        return candidate.identity == same or same in map(identity, _interceptors(candidate.parts))
-
-
-def _interceptors(parts: Sequence[Part]) -> Iterator[object]:
-    for part in parts:
-        yield part.interceptor
-        yield from _interceptors(part.parts)
+        return same in identities_in(candidate)
 
 
 def _skipping(target: Target) -> Iterable[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from interceptors.annotations import Unknown, parts
 from interceptors.generics import TypeNames, names_of_fields, names_of_function
+from interceptors.kinds import is_of_module
 from interceptors.undocumented import is_marker
 
 __all__ = [
@@ -133,7 +134,7 @@ def name_of_itself(function: Any) -> str | None:
 
 def is_fastapi_marker(candidate: object) -> bool:
     """Is it `Depends(...)`, `Security(...)`, `Body(...)` or the like? Recognised without importing a web framework."""
-    return any(cls.__module__ == "fastapi.params" for cls in type(candidate).__mro__)
+    return is_of_module(candidate, "fastapi.params")
 
 
 def _special_type(part: object) -> SpecialType | None:

@@ -17,7 +17,7 @@ from interceptors.metadata import (
     RegisteredAt,
     class_levels,
     functions_in,
-    metadata_of,
+    levels_of,
     method_levels,
     names_in,
     records_behind,
@@ -230,9 +230,7 @@ class Target:
         A second name of a method (`b = a`) has what was recorded for the first one, too.
         """
         _check_implementations(self)
-        yield from (
-            ("class", router, recorded) for router in self.routers if (recorded := metadata_of(router)) != Metadata()
-        )
+        yield from (("class", router, recorded) for router, recorded in levels_of(self.routers))
         if self.owner is None:
             yield from records_behind(self.function)
             return

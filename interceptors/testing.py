@@ -18,7 +18,7 @@ from urllib.parse import unquote
 import pytest
 
 from interceptors.calling import check_words, written
-from interceptors.candidates import Candidate, Part, make_part
+from interceptors.candidates import identities_in, make_part
 from interceptors.chain import fold
 from interceptors.compiler import Layer, Replacement, layers_of, resolver
 from interceptors.context import MISSING, InvocationContext, InvocationSource, Running
@@ -221,19 +221,13 @@ def _of_globals(registry: InterceptorRegistry) -> Iterator[Hashable]:
     """What runs as a global somewhere: each, and what a `Chain` is made of."""
     for entry in registry.registrations.globals:
         part = make_part(entry.interceptor, lambda: "a global interceptor", resolver(registry.registrations))
-        yield from _identities(part)
+        yield from identities_in(part)
 
 
 def _of_chain(entry: Entry) -> Iterator[Hashable]:
     """What a known chain is made of, whether it has run since or not."""
     for candidate in entry.explain().chain:
-        yield from _identities(candidate)
-
-
-def _identities(part: Part | Candidate) -> Iterator[Hashable]:
-    yield identity(part.interceptor)
-    for each in part.parts:
-        yield from _identities(each)
+        yield from identities_in(candidate)
 
 
 def _http(verb: str, path: str, headers: Mapping[str, str], response: object) -> tuple[Any, Any]:

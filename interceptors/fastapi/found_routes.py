@@ -17,11 +17,11 @@ from interceptors.describing import location, name_of
 from interceptors.entry import Entry
 from interceptors.fastapi.doors import entry_of
 from interceptors.fastapi.gates import gate_of
-from interceptors.fastapi.places import Routers, pictures_below
+from interceptors.fastapi.places import Routers, pictures_below, router_behind
 from interceptors.fastapi.undocumented import original_of
 from interceptors.registry import InterceptorRegistry
 
-__all__ = ["FoundRoute", "applications_behind", "found_routes", "mounted_applications", "registry_of"]
+__all__ = ["FoundRoute", "applications_behind", "found_routes", "mounted_applications", "registry_of", "routes_of"]
 
 _MOST_LOOKED_AT = 1000  # objects behind a mount
 
@@ -98,6 +98,12 @@ def found_routes(routes: Sequence[object], prefix: str = "", routers: Routers = 
         yield FoundRoute(picture, prefix, above)
 
 
+def routes_of(app: Any, prefix: str = "") -> Iterator[FoundRoute]:
+    """The same of an application, or of what is mounted; of FastAPI's the router is the outermost one."""
+    router = router_behind(app)
+    return found_routes(app.routes, prefix, () if router is None else (router,))
+
+
 def registry_of(app: object) -> InterceptorRegistry | None:
     """The registry that is installed on an application."""
     found = getattr(getattr(app, "state", None), "interceptors", None)
@@ -141,5 +147,5 @@ def mounted_applications(found: FoundRoute) -> Iterator[tuple[str, Any]]:
         for app in applications_behind(found) or ():
             if registry_of(app) is None:
                 yield found.path, app
-                for below in found_routes(app.routes, found.path):
+                for below in routes_of(app, found.path):
                     yield from mounted_applications(below)

@@ -82,12 +82,8 @@ class Installation:
         for candidate in candidates:
             if is_included(candidate):
                 self._watch(candidate, partial(self._look, (*routers, router_of(candidate))))
-            elif hasattr(picture := shown(candidate), "dependant"):
-                gate = gate_of(picture)
-                if gate is not None:
-                    gate.stand_below(routers)
-                elif self.routers:
-                    adopt(self.registry, picture, routers)
+            elif hasattr(picture := shown(candidate), "dependant") and (self.routers or gate_of(picture) is not None):
+                adopt(self.registry, picture, routers)
         self._refuse_wrong(candidates, self.registry)
 
     def _look_below(self, candidates: list[Any]) -> None:

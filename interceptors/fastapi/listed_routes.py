@@ -10,8 +10,7 @@ from fastapi import FastAPI
 from interceptors.describing import location, name_of
 from interceptors.entry import Entry
 from interceptors.fastapi.doors import entry_of
-from interceptors.fastapi.found_routes import FoundRoute, applications_behind, found_routes
-from interceptors.fastapi.places import router_behind
+from interceptors.fastapi.found_routes import FoundRoute, applications_behind, routes_of
 from interceptors.metadata import metadata_of
 from interceptors.target import Target
 
@@ -33,8 +32,8 @@ class RouteEntry:
     """The door to its chain; None for a route that is not intercepted."""
     annotations: Mapping[str, Any]
     """What `@annotate` said about it."""
-    place: str
-    """What handles it, and where that is written."""
+    handler: object
+    """What handles it."""
     is_looked_into: bool = False
     """Is something mounted there whose routes are listed, too?"""
 
@@ -43,6 +42,11 @@ class RouteEntry:
         """`GET /orders/{order_id}`."""
         return f"{self.verb} {self.path}"
 
+    @property
+    def place(self) -> str:
+        """What handles it, and where that is written: for messages, as it may read source files."""
+        return f"{self.target}, {location(self.handler)}"
+
 
 def own_routes(app: FastAPI) -> Iterator[RouteEntry]:
     """FastAPI's own routes, also those of mounted applications; the documentation's and static files are none."""
@@ -50,9 +54,8 @@ def own_routes(app: FastAPI) -> Iterator[RouteEntry]:
         if found.is_fastapis:
             chain = _chain(found)
             target = Target.of(found.endpoint, None) if chain is None else chain.target
-            place = f"{target.title}, {location(target.function)}"
             for verb in found.verbs:
-                yield RouteEntry(verb, found.path, target.title, chain, target.annotations, place)
+                yield RouteEntry(verb, found.path, target.title, chain, target.annotations, target.function)
 
 
 def routes_of_others(app: FastAPI) -> Iterator[RouteEntry]:
@@ -60,25 +63,18 @@ def routes_of_others(app: FastAPI) -> Iterator[RouteEntry]:
     for found in all_routes(app):
         if not found.is_fastapis and getattr(found.endpoint, "__module__", None) != _DOCUMENTATION:
             what = getattr(found.picture, "app", None) if found.endpoint is None else found.endpoint
-            is_looked_into = found.endpoint is None and bool(applications_behind(found))
+            annotations, is_looked_into = metadata_of(what).annotations, bool(behind(found))
             for verb in found.verbs:
-                annotations = metadata_of(what).annotations
-                place = f"{name_of(what)}, {location(what)}"
-                yield RouteEntry(verb, found.path or "/", name_of(what), None, annotations, place, is_looked_into)
+                yield RouteEntry(verb, found.path or "/", name_of(what), None, annotations, what, is_looked_into)
 
 
 def all_routes(app: FastAPI) -> Iterator[FoundRoute]:
     """Every route, those of mounted applications, too, and what is mounted."""
-    left = list(found_routes(app.routes, routers=(app.router,)))
+    left = list(routes_of(app))
     while left:
         found = left.pop(0)
         yield found
-        left[:0] = [below for each in behind(found) for below in _below(each, found.path)]
-
-
-def _below(app: FastAPI, path: str) -> Iterator[FoundRoute]:
-    router = router_behind(app)
-    return found_routes(app.routes, path, () if router is None else (router,))
+        left[:0] = [below for each in behind(found) for below in routes_of(each, found.path)]
 
 
 def behind(found: FoundRoute) -> Sequence[FastAPI]:

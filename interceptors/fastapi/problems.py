@@ -6,9 +6,8 @@ from fastapi import FastAPI
 
 from interceptors.describing import some_of
 from interceptors.errors import UnreachedRouteWarning
-from interceptors.fastapi.found_routes import FoundRoute, found_routes, mounted_applications
+from interceptors.fastapi.found_routes import FoundRoute, mounted_applications, routes_of
 from interceptors.fastapi.gates import foreign_chain
-from interceptors.fastapi.places import router_behind
 from interceptors.fastapi.required import missing_layers
 from interceptors.fastapi.sources import ROUTE
 from interceptors.fastapi.unreached import (
@@ -31,7 +30,7 @@ def find_problems(app: FastAPI, registry: InterceptorRegistry | None) -> Iterato
     if registry is not None:
         yield from registry.errors()
     yield from unreached_elsewhere(app)
-    routes = list(found_routes(app.routes, routers=(app.router,)))
+    routes = list(routes_of(app))
     for found in routes:
         yield from problems_of_route(found, registry)
     for requirement in registry.requirements if registry is not None else ():
@@ -55,8 +54,7 @@ def problems_of_route(found: FoundRoute, registry: InterceptorRegistry | None) -
     yield from _problems_here(found, registry)
     for path, app in mounted_applications(found):
         yield from unreached_elsewhere(app)
-        router = router_behind(app)
-        for below in found_routes(app.routes, path, () if router is None else (router,)):
+        for below in routes_of(app, path):
             yield from _problems_here(below, None)
 
 
@@ -79,7 +77,7 @@ def _problems_here(found: FoundRoute, registry: InterceptorRegistry | None) -> I
 
 def unreached_functions(found: FoundRoute) -> Iterator[str]:
     """The titles of a route and of those below it that run no chain, if nobody has said that it is on purpose."""
-    below = (each for path, app in mounted_applications(found) for each in found_routes(app.routes, path))
+    below = (each for path, app in mounted_applications(found) for each in routes_of(app, path))
     for each in (found, *below):
         if not (each.endpoint is None or each.is_documentation or each.is_reached or is_on_purpose(each.endpoint)):
             yield each.title

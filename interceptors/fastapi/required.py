@@ -1,12 +1,13 @@
 """Which routes do not run a layer that the registry requires of all of them."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 from fastapi import FastAPI
 
 from interceptors.describing import some_of, suggest
 from interceptors.errors import InterceptorError, MissingLayerError, UnknownRouteError
 from interceptors.fastapi.listed_routes import RouteEntry, own_routes, routes_of_others
+from interceptors.kinds import identity
 from interceptors.registry import InterceptorRegistry
 from interceptors.requirements import Requirement
 
@@ -20,9 +21,10 @@ def missing_layers(
 
     UnknownKeyError for a key that is not bound. Every route counts that a lock file has.
     """
+    same: Hashable = None
     try:
         if registry is not None and requirement.interceptor is not None:
-            registry.resolve(requirement.interceptor, lambda: "registry.require")
+            same = identity(registry.resolve(requirement.interceptor, lambda: "registry.require"))
     except InterceptorError as error:
         yield error
         return
@@ -33,7 +35,7 @@ def missing_layers(
             yield UnknownRouteError(
                 f"registry.require exempts {name!r}, and there is no such route.{suggest(name, names)}", name
             )
-    found = {route.title: _problem(route, registry, requirement) for route in routes}
+    found = {route.title: _problem(route, requirement, same, is_known=registry is not None) for route in routes}
     missing = {title: problem for title, problem in found.items() if problem is not None}
     if missing:
         told = [f"{title} {problem}" for title, problem in missing.items()]
@@ -57,15 +59,13 @@ def _routes(app: FastAPI) -> Iterator[RouteEntry]:
             yield route
 
 
-def _problem(route: RouteEntry, registry: InterceptorRegistry | None, requirement: Requirement) -> str | None:
+def _problem(route: RouteEntry, requirement: Requirement, same: Hashable, *, is_known: bool) -> str | None:
     """Why a route does not run it, with what handles it; None if it does, or is excused."""
     if {route.title, route.path} & {*requirement.exempt}:
         return None
     if requirement.unless is not None and route.annotations.get(requirement.unless):
         return None
     problem: str | None = "no chain runs there"
-    if route.chain is not None and registry is not None:
-        problem = requirement.problem(
-            route.chain.explain(), route.chain.target, lambda each: registry.resolve(each, lambda: "registry.require")
-        )
+    if route.chain is not None and is_known:
+        problem = requirement.problem(route.chain.explain(), route.chain.target, same)
     return None if problem is None else f"({route.place}): {problem}"
