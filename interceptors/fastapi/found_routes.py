@@ -17,7 +17,7 @@ from interceptors.describing import location, name_of
 from interceptors.entry import Entry
 from interceptors.fastapi.doors import entry_of
 from interceptors.fastapi.gates import gate_of
-from interceptors.fastapi.places import Routers, pictures_below, router_behind
+from interceptors.fastapi.places import Routers, pictures_below, routers_of
 from interceptors.fastapi.undocumented import original_of
 from interceptors.registry import InterceptorRegistry
 
@@ -100,8 +100,7 @@ def found_routes(routes: Sequence[object], prefix: str = "", routers: Routers = 
 
 def routes_of(app: Any, prefix: str = "") -> Iterator[FoundRoute]:
     """The same of an application, or of what is mounted; of FastAPI's the router is the outermost one."""
-    router = router_behind(app)
-    return found_routes(app.routes, prefix, () if router is None else (router,))
+    return found_routes(app.routes, prefix, routers_of(app))
 
 
 def registry_of(app: object) -> InterceptorRegistry | None:

@@ -11,9 +11,9 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from interceptors.errors import AlreadyInstalledError, UnreachedInterceptorError, UnreachedRouteWarning
-from interceptors.fastapi.found_routes import found_routes, mounted_applications
+from interceptors.fastapi.found_routes import found_routes, mounted_applications, routes_of
 from interceptors.fastapi.gates import adopt, gate_of
-from interceptors.fastapi.places import Routers
+from interceptors.fastapi.places import Routers, routers_of
 from interceptors.fastapi.problems import find_problems, problems_of_route
 from interceptors.fastapi.startup import check_in_lifespan
 from interceptors.fastapi.undocumented import is_included, router_of, shown, watch
@@ -84,13 +84,13 @@ class Installation:
                 self._watch(candidate, partial(self._look, (*routers, router_of(candidate))))
             elif hasattr(picture := shown(candidate), "dependant") and (self.routers or gate_of(picture) is not None):
                 adopt(self.registry, picture, routers)
-        self._refuse_wrong(candidates, self.registry)
+        self._refuse_wrong(candidates, self.registry, routers)
 
-    def _look_below(self, candidates: list[Any]) -> None:
+    def _look_below(self, routers: Routers, candidates: list[Any]) -> None:
         """The same in an application that is mounted, and has no registry."""
         for candidate in filter(is_included, candidates):
-            self._watch(candidate, self._look_below)
-        self._refuse_wrong(candidates, None)
+            self._watch(candidate, partial(self._look_below, (*routers, router_of(candidate))))
+        self._refuse_wrong(candidates, None, routers)
 
     # -- checking ------------------------------------------------------------------------------------------------------
 
@@ -133,23 +133,24 @@ class Installation:
         before = set(map(id, self._known))
         new = [route for route in self.app.router.routes if id(route) not in before]
         self._adopt(new)
-        self._refuse_wrong([*new, *(mount.picture for mount in self._mounts if _have_changed([mount]))], self.registry)
+        changed = [mount.picture for mount in self._mounts if _have_changed([mount])]
+        self._refuse_wrong([*new, *changed], self.registry, (self.app.router,))
         self._note_routes()
 
     def _note_routes(self) -> None:
         self._known[:] = self.app.router.routes
         self._mounts[:] = [
             _Mounted(found.picture, app, list(app.routes))
-            for found in found_routes(self.app.routes)
+            for found in routes_of(self.app)
             for _, app in mounted_applications(found)
         ]
         for mount in self._mounts:
             for included in filter(is_included, mount.routes):
-                self._watch(included, self._look_below)
+                self._watch(included, partial(self._look_below, (*routers_of(mount.app), router_of(included))))
 
-    def _refuse_wrong(self, routes: Sequence[object], registry: InterceptorRegistry | None) -> None:
+    def _refuse_wrong(self, routes: Sequence[object], registry: InterceptorRegistry | None, routers: Routers) -> None:
         """Those that have come since the check; what was wrong then has stopped the start."""
-        for found in found_routes(routes) if self.is_checked else ():
+        for found in found_routes(routes, routers=routers) if self.is_checked else ():
             for problem in problems_of_route(found, registry):
                 if isinstance(problem, UnreachedInterceptorError | AlreadyInstalledError):
                     _refuse(found.picture, problem)

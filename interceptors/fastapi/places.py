@@ -7,7 +7,7 @@ from starlette.types import Scope
 
 from interceptors.fastapi.undocumented import Picture, is_included, original_of, pictures_of, router_of, shown
 
-__all__ = ["Routers", "pictures_below", "router_behind", "routers_above"]
+__all__ = ["Routers", "pictures_below", "router_behind", "routers_above", "routers_of"]
 
 Routers = tuple[APIRouter, ...]
 """The routers that a route is below, the outermost first."""
@@ -26,6 +26,12 @@ def router_behind(app: object) -> APIRouter | None:
     """The router of an application of FastAPI's, or the router that is served by itself."""
     found = app if isinstance(app, APIRouter) else getattr(app, "router", None)
     return found if isinstance(found, APIRouter) else None
+
+
+def routers_of(app: object) -> Routers:
+    """The same as the outermost of the routers that a route of it is below; empty if it has none of FastAPI's."""
+    router = router_behind(app)
+    return () if router is None else (router,)
 
 
 def routers_above(picture: Picture, scope: Scope) -> Routers:

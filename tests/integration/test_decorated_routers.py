@@ -226,3 +226,20 @@ async def test_an_intercepted_router_that_is_mounted_has_its_own_layers() -> Non
     assert (await ask(app, "/seen/x")).json() == "in"
     assert (await ask(app, "/unseen/x")).json() == "in"
     assert log == ["global", "/seen", "global"]
+
+
+async def test_a_route_that_comes_late_below_a_mount_has_the_layers_of_its_routers() -> None:
+    """Nobody has installed a registry on the mounted application: what it includes is looked at when routes come."""
+    log: list[str] = []
+    app, registry = application(log)
+    mounted, outer = FastAPI(), APIRouter(prefix="/outer")
+    inner = APIRouter(route_class=intercepted_route(registry))
+    intercept(layer("outer", log))(outer)
+    outer.include_router(inner)
+    mounted.include_router(outer)
+    app.mount("/mounted", mounted)
+    async with started(app) as client:
+        assert (await client.get("/mounted/outer/x")).status_code == 404
+        inner.get("/x")(function())
+        assert (await client.get("/mounted/outer/x")).json() == "in"
+    assert log == ["global", "outer"]
