@@ -225,6 +225,24 @@ def test_check_lists_all_that_do_not_run_it(
     assert "GET /r6" in lines[-1] and "no chain runs there" in lines[-1]
 
 
+def test_check_says_once_that_a_required_key_is_not_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not that each route lacks what does not exist."""
+    (tmp_path / "shop_of_a_typo.py").write_text(
+        "from fastapi import FastAPI\nfrom interceptors import InterceptorRegistry\n"
+        "from interceptors.fastapi import install\n\n\nasync def auth(ctx, next):\n    return await next()\n\n\n"
+        "registry = InterceptorRegistry()\nregistry.bind('auth', auth)\nregistry.add_global('auth')\n"
+        "app = FastAPI()\napp.get('/x')(lambda: 1)\ninstall(app, registry)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert check_application("shop_of_a_typo:app", lock=None, verify=None, require=Requirement("auth"))
+    assert not check_application("shop_of_a_typo:app", lock=None, verify=None, require=Requirement("auht"))
+    problems = [line for line in capsys.readouterr().out.splitlines() if "Error" in line]
+    assert len(problems) == 1
+    assert "UnknownKeyError" in problems[0] and "Did you mean 'auth'" in problems[0]
+
+
 def test_unless_excuses_from_what_is_required(capsys: pytest.CaptureFixture[str]) -> None:
     """Alone it says nothing."""
     assert run(["check", "shop:app", "--unless", "public"]) == 2
