@@ -3,6 +3,7 @@
 import gc
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("fast", max_examples=20, deadline=None)
@@ -11,7 +12,8 @@ settings.register_profile("campaign", max_examples=20_000, deadline=None, suppre
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 
-def pytest_collection_finish() -> None:
-    """Every collection of garbage would look through all modules and thousands of tests again."""
+@pytest.fixture(autouse=True, scope="module")
+def only_what_is_new() -> None:
+    """Every collection of garbage would look through all modules, tests and what FastAPI's caches keep of the applications before."""
     gc.collect()
     gc.freeze()

@@ -536,9 +536,15 @@ def expected(router: str = "bare", inclusion: str = "bare", app: str = "bare") -
     return plain(CASES.values(), ROUTERS[router], INCLUSIONS[inclusion], APPS[app])
 
 
+def _of_each_router(*more: str) -> Iterator[Any]:
+    """In the quick run the one with nothing and the one with everything."""
+    for router in ROUTERS:
+        yield pytest.param(router, *more, marks=() if router in {"bare", "everything"} else pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("router", "app"),
-    [*((router, "bare") for router in ROUTERS), *(("everything", app) for app in APPS if app != "bare")],
+    [*_of_each_router("bare"), *(("everything", app) for app in APPS if app != "bare")],
 )
 def test_a_controller_that_is_installed(router: str, app: str):
     """All handlers on one controller, registered on the application itself: the document of an included router."""
@@ -549,7 +555,7 @@ def test_a_controller_that_is_installed(router: str, app: str):
 @pytest.mark.parametrize(
     ("router", "inclusion", "app"),
     [
-        *((router, "everything", "bare") for router in ROUTERS),
+        *_of_each_router("everything", "bare"),
         ("everything", "bare", "bare"),
         *(pytest.param("everything", "everything", app, marks=pytest.mark.slow) for app in APPS if app != "bare"),
     ],
@@ -586,7 +592,7 @@ def test_functions_on_the_application(when: str, app: str, postponed: bool):
     assert same(document(application), untouched(app, postponed=postponed))
 
 
-@pytest.mark.parametrize(("router", "inclusion"), [("bare", "bare"), *((router, "everything") for router in ROUTERS)])
+@pytest.mark.parametrize(("router", "inclusion"), [("bare", "bare"), *_of_each_router("everything")])
 def test_functions_on_an_intercepted_router(router: str, inclusion: str):
     """`APIRouter(route_class=intercepted_route(registry))` documents its functions as a plain router does."""
     application = FastAPI()

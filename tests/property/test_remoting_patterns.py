@@ -164,7 +164,8 @@ def test_a_call_runs_the_hooks_that_match_in_order(registered: list[str], name: 
 # -- many sets ---------------------------------------------------------------------------------------------------------
 
 
-async def test_ten_thousand_random_sets_of_patterns() -> None:
+@pytest.mark.parametrize("number", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
+async def test_many_random_sets_of_patterns(number: int) -> None:
     """Seeded, so that it is the same test every day: `model()` and plain patterns, one call each."""
     draw = random.Random(3)
     contexts: dict[str, Any] = {
@@ -181,7 +182,7 @@ async def test_ten_thousand_random_sets_of_patterns() -> None:
         ]
     }
     lengths = []
-    for _ in range(10_000):
+    for _ in range(number):
         registered = []
         hooks = RemoteHooks()
         log: list[int] = []
@@ -198,4 +199,4 @@ async def test_ten_thousand_random_sets_of_patterns() -> None:
         await call(hooks, ctx=contexts[name])
         assert log == expected(registered, name), (name, registered)
         lengths.append(len(log))
-    assert sum(length > 1 for length in lengths) > 2_000  # the sets were worth it
+    assert sum(length > 1 for length in lengths) > number / 5  # the sets were worth it
