@@ -1,12 +1,13 @@
 """What we use of dependency-injector although its documentation does not have it; see `interceptors.libraries`."""
 
+from types import FunctionType
 from typing import Any
 
 from dependency_injector import providers, wiring
 
 from interceptors.libraries import Library
 
-__all__ = ["ProvidersMap", "is_marker", "key_of", "modified"]
+__all__ = ["ProvidersMap", "is_marker", "key_of", "modified", "wired_function"]
 
 _library = Library("dependency-injector")
 
@@ -43,3 +44,16 @@ def modified(marker: Any, provider: providers.Provider[Any], known: Any) -> Any:
     """The provider as the marker's modifier, such as `as_int()`, makes it; `known` is the container's ProvidersMap."""
     modifier = marker.modifier
     return provider if modifier is None else modifier.modify(provider, providers_map=known)
+
+
+# Without these a layer around what `@inject` made sees markers, which are true, in the place of values.
+_PURPOSE = "show what @inject injects"
+_get_callable = _library.needed(_library.needed(wiring, "_patched_registry", _PURPOSE), "get_callable", _PURPOSE)
+_patched = _library.needed(wiring, "PatchedCallable", _PURPOSE)
+_library.needed(_patched, "injections", _PURPOSE)
+_library.needed(_patched, "closing", _PURPOSE)
+
+
+def wired_function(candidate: object) -> Any:
+    """What `@inject` knows of the function that it made: `injections` and `closing`, by parameter; None for another."""
+    return _get_callable(candidate) if isinstance(candidate, FunctionType) else None

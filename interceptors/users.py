@@ -54,9 +54,9 @@ class Users:
 
 
 def _user_of_scope(request: object) -> Any:
-    """The user that an authentication middleware of Starlette's found; its `UnauthenticatedUser` is nobody."""
+    """The user that an authentication middleware of Starlette's found. One who does not say that he is, is nobody."""
     user = getattr(request, "scope", {}).get("user")
-    return user if getattr(user, "is_authenticated", True) else None
+    return user if getattr(user, "is_authenticated", False) else None
 
 
 def _check_provider(ask: Any) -> None:

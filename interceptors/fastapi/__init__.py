@@ -11,8 +11,8 @@ from interceptors.errors import (
     UnreachedRouteWarning,
     WrongCallError,
 )
+from interceptors.fastapi.binding import bind_request, bound
 from interceptors.fastapi.controllers import controller, create_router
-from interceptors.fastapi.doors import bind_request
 from interceptors.fastapi.install import install
 from interceptors.fastapi.routes import intercepted_route
 from interceptors.fastapi.sources import RouteContext, RouteValue, WebSocketContext
@@ -32,6 +32,7 @@ __all__ = [
     "WebSocketContext",
     "WrongCallError",
     "bind_request",
+    "bound",
     "controller",
     "create_router",
     "delete",

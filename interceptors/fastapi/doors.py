@@ -15,12 +15,10 @@ from weakref import WeakSet
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from interceptors.context import InvocationContext, RequestState, check_key, innermost
+from interceptors.context import InvocationContext, innermost
 from interceptors.entry import Entry, called_in, run
-from interceptors.errors import WrongCallError
 from interceptors.fastapi.responses import merged
 from interceptors.fastapi.status_answers import raise_status
 from interceptors.signatures import InjectedParameter, SpecialType, TargetSignature
@@ -32,7 +30,6 @@ __all__ = [
     "HIDDEN_TASKS",
     "Doors",
     "Straight",
-    "bind_request",
     "by_name",
     "called_by_fastapi",
     "dress",
@@ -78,19 +75,6 @@ class Doors:
             return False
         around = called_in(ctx)
         return around is not entry.target and around in self._targets
-
-
-def bind_request(request: HTTPConnection, key: str, value: object) -> None:
-    """`ctx.bind_request` for FastAPI dependencies, which run before there is an invocation. Raises WrongCallError."""
-    state = RequestState.of(request)
-    if state is None:
-        raise WrongCallError(
-            f"bind_request takes the Request or the WebSocket first, not {request!r}: "
-            f'bind_request(request, "tenant", tenant)',
-            request,
-        )
-    check_key(key)
-    state.bindings[key] = value
 
 
 def entry_of(function: object) -> Entry | None:

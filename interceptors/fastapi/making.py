@@ -29,6 +29,7 @@ from interceptors.fastapi.sources import ROUTE, RouteContext, WebSocketContext
 from interceptors.fastapi.streams import StreamContext, opening, responder, straight_stream, stream_door
 from interceptors.fastapi.undocumented import Picture, describe_as, is_coroutine, is_stream, original_of
 from interceptors.fastapi.websockets import socket_door
+from interceptors.fastapi.wired import with_values
 from interceptors.kinds import is_async
 from interceptors.metadata import RegisteredAt
 from interceptors.registry import InterceptorRegistry
@@ -74,6 +75,7 @@ def make_door(
             door = stream_door(entry, request_name, response_name, tasks_name, doors, straight, respond)
         else:
             door = http_door(entry, request_name, response_name, tasks_name, doors, straight, merges=facade is not None)
+    door = with_values(door, entry, in_a_thread=not (_streams(picture) or is_async(entry.target.function)))
     dress(door, call)
     mark(door, entry)
     doors.add(entry)

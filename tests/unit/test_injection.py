@@ -726,11 +726,14 @@ async def test_a_provider_that_is_given_itself_does_not_resolve_the_user() -> No
 async def test_the_four_providers_stay_synchronous() -> None:
     """Whoever is the first user, and whatever the first call of a provider gave, later calls give plain values."""
 
-    class AwaitableUser:
+    class User:
+        is_authenticated = True
+
+    class AwaitableUser(User):
         def __await__(self) -> Any:
             yield
 
-    for user in (AwaitableUser(), "alice"):
+    for user in (AwaitableUser(), User()):
 
         async def target(user: Annotated[Any, Provide["current_user"]]) -> Any:
             return user
