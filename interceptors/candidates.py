@@ -137,13 +137,16 @@ def find_candidates(
 ) -> list[Candidate]:
     """Every interceptor declared for a target."""
     found: list[Candidate] = []
+    running: set[Hashable] = set()
     for entry in globals_:
         candidate = _candidate("global", entry.interceptor, lambda: "a global interceptor", resolve)
         candidate.group, candidate.key, candidate.sources = entry.group, entry.key or candidate.key, entry.source
         if not entry.applies_to(source_type):
             candidate.reason = f"source: only {', '.join(entry.source or ())}"
-        elif any(other.runs and other.identity == candidate.identity for other in found):
+        elif candidate.identity in running:
             candidate.reason = "registered twice: the first one runs"
+        else:
+            running.add(candidate.identity)
         found.append(candidate)
     # A class that does not inherit starts afresh among its bases, and stays below its routers.
     for (level, _), records in groupby(target.levels, key=lambda record: (record[0], is_router(record[1]))):

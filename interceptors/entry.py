@@ -8,10 +8,8 @@ Where an integration fills the context it is two steps: `ctx = entry.context(arg
 """
 
 from collections.abc import Coroutine
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol, cast, final
-from weakref import WeakSet
 
 from interceptors.candidates import Explanation
 from interceptors.compiler import Registrations, compile_plan, explain
@@ -21,7 +19,7 @@ from interceptors.describing import location, name_of
 from interceptors.errors import InvalidTargetError, WrongCallError
 from interceptors.metadata import changes
 from interceptors.plan import Plan
-from interceptors.sharing import check_place
+from interceptors.sharing import Places, check_place
 from interceptors.target import Target
 
 __all__ = ["Entry", "Registered", "called_in", "run"]
@@ -33,7 +31,7 @@ class Registered(Protocol):
     @property
     def registrations(self) -> Registrations: ...
     @property
-    def entries(self) -> "WeakSet[Entry]": ...
+    def places(self) -> "Places[Entry]": ...
 
 
 @final
@@ -51,7 +49,7 @@ class Entry:
     registry, no name of a method or no source.
     """
 
-    __slots__ = ("__weakref__", "_holder", "_plan", "_source", "registry", "target")
+    __slots__ = ("__weakref__", "_holder", "_places", "_plan", "_source", "registry", "target")
 
     def __init__(
         self,
@@ -81,7 +79,7 @@ class Entry:
             )
         self._source = InvocationSource(source) if isinstance(source, str) else source
         self._plan: Plan | None = None
-        registry.entries.add(self)
+        self._places = registry.places.add(self, self.target)
 
     @property
     def title(self) -> str:
@@ -175,25 +173,21 @@ class Entry:
     def _compile(self) -> Plan:
         if self._holder is not None or self.target.is_stale:
             self.target = self._renewed()
+            self._places = self.registry.places.add(self, self.target)
         self._check_place()
         plan = self._plan = compile_plan(self.registry.registrations, self.target, self._source)
         return plan
 
     def _check_place(self) -> None:
         """Refuse a function that was decorated for one of its places, in all places that are known here."""
+        places = self.registry.places
         try:
-            check_place(self.target, lambda: (entry.target for entry in self._others()))
+            check_place(self.target, lambda function: (door.target for door in places.of(function) if door is not self))
         except InvalidTargetError as error:
-            for entry in self._others():
-                if any(function is error.target for function in entry.target.functions):
-                    entry._plan = None
+            for door in places.of(error.target):
+                door._plan = None
             changes.note()  # so that no call goes on with what it knows
             raise
-
-    def _others(self) -> list["Entry"]:
-        while True:
-            with suppress(RuntimeError):  # another thread has made one in the meantime
-                return [entry for entry in self.registry.entries if entry is not self]
 
 
 def called_in(ctx: InvocationContext) -> Target:

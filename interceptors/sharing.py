@@ -14,7 +14,9 @@ on routes or events, when what is recorded on it was recorded already.
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from inspect import isfunction
-from typing import Any
+from threading import Lock
+from typing import Any, Generic, TypeVar, final
+from weakref import WeakSet, WeakValueDictionary
 
 from interceptors.describing import location, name_of
 from interceptors.errors import InvalidTargetError
@@ -22,20 +24,52 @@ from interceptors.kinds import identity
 from interceptors.metadata import Metadata, functions_in, metadata_of
 from interceptors.target import Target
 
-__all__ = ["check_place"]
+__all__ = ["Places", "check_place"]
 
 _MOST_NAMED = 5
 
+T = TypeVar("T")
 
-def check_place(target: Target, others: Callable[[], Iterable[Target]]) -> None:
+
+@final
+class Places(Generic[T]):
+    """What leads to a function: the doors of a registry, as long as somebody has them.
+
+    They are found by the function, as there may be thousands of doors, and each asks when its chain is compiled.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()  # nothing else is acquired in it
+        self._doors: WeakValueDictionary[int, WeakSet[T]] = WeakValueDictionary()  # by the id of a function
+
+    def add(self, door: T, target: Target) -> object:
+        """Know of a door. It is to keep what this gives: without it is forgotten."""
+        with self._lock:
+            found = [self._doors.setdefault(id(function), WeakSet()) for function in target.functions]
+            for doors in found:
+                doors.add(door)
+        return found
+
+    def of(self, function: object) -> list[T]:
+        """The doors that lead to a function, and perhaps one that led there once."""
+        with self._lock:
+            return list(self._doors.get(id(function), ()))
+
+    def doors(self) -> set[T]:
+        """All of them."""
+        with self._lock:
+            return {door for doors in self._doors.values() for door in doors}
+
+
+def check_place(target: Target, others: Callable[[Any], Iterable[Target]]) -> None:
     """Raises InvalidTargetError for a target whose function stands in other places, too, and was decorated by a call.
 
-    `others` gives the targets that the same registry knows, for places that have no class in common.
+    `others` gives the targets that the same registry knows for a function, for places that have no class in common.
     """
     for function in target.functions:
         recorded = metadata_of(function)
         if recorded.calls or recorded.route_calls:
-            known = [each for each in (target, *others()) if any(one is function for one in each.functions)]
+            known = [each for each in (target, *others(function)) if any(one is function for one in each.functions)]
             places = _classes(function, known)
             if recorded.calls:
                 places |= _registrations(known)
@@ -82,7 +116,7 @@ def _names(function: Any, owner: type | None) -> Iterator[tuple[type, str]]:
     seen: set[type] = set()
     while left:
         cls = left.pop()
-        if cls in seen:
+        if cls in seen or cls is object:  # which nobody decorates, and which has many names
             continue
         seen.add(cls)
         names = [name for name in vars(cls) if any(each is function for each in functions_in(vars(cls)[name]))]

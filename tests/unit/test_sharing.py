@@ -1,7 +1,9 @@
 """What is decorated for one place must not count in others: refused, in each of them, unless it stands above the function."""
 
 import functools
+import gc
 import inspect
+import threading
 from collections.abc import Callable
 from functools import partialmethod
 from typing import Any
@@ -341,22 +343,40 @@ def test_odd_things_in_a_class_are_passed_by() -> None:
     Entry(InterceptorRegistry(), circular)
 
 
-def test_the_entries_of_others_may_come_and_go_meanwhile() -> None:
-    """Threads make doors while a chain is compiled."""
+def test_doors_are_found_by_their_function_as_long_as_somebody_has_them() -> None:
+    """Each asks when its chain is compiled: looking through thousands every time made a start-up quadratic."""
 
-    class Changing(set[Any]):
-        tries = 0
-
-        def __iter__(self) -> Any:
-            Changing.tries += 1
-            if Changing.tries < 3:
-                raise RuntimeError("Set changed size during iteration")
-            return super().__iter__()
+    async def one() -> None: ...
+    async def other() -> None: ...
 
     registry = InterceptorRegistry()
-    registry.entries = Changing()  # type: ignore[assignment]
-    Entry(registry, type("Service", (), {"index": intercept(A)(base().index)})(), "index").check()
-    assert Changing.tries == 3
+    doors = [Entry(registry, function) for function in (one, other, one)]
+    assert (set(registry.places.of(one)), registry.places.of(other)) == ({doors[0], doors[2]}, [doors[1]])
+    assert registry.places.doors() == set(doors)
+    doors.clear()
+    gc.collect()
+    assert (registry.places.of(one), registry.places.doors()) == ([], set())
+
+
+def test_the_doors_of_others_may_come_and_go_meanwhile() -> None:
+    """Threads make doors to one function, and forget them, while others compile its chain."""
+    cls = base()
+    intercept(A)(cls.index)
+    registry, failures = InterceptorRegistry(), []
+
+    def make() -> None:
+        try:
+            for _ in range(200):
+                Entry(registry, cls(), "index").check()
+        except BaseException as error:  # noqa: BLE001 (whatever it is)
+            failures.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
 
 
 async def test_no_source_file_is_read_for_a_chain(monkeypatch: pytest.MonkeyPatch) -> None:
