@@ -19,7 +19,7 @@ try:
 except ImportError:
     from asyncio import new_event_loop
 
-__all__ = ["SCOPE", "new_event_loop", "receive", "rows", "rows_of", "subjects", "work"]
+__all__ = ["SCOPE", "new_event_loop", "receive", "rows", "rows_of", "start", "subjects", "work"]
 
 TITLE = "http"
 FULL, QUICK = Effort(41, 0.025), Effort(9, 0.012)
@@ -73,6 +73,16 @@ def rows_of(figures: Mapping[str, Series], unit: str) -> list[Row]:
     for rival, limit in ((BASE, 6.0), (YIELD, 2.0), (ASYNC, 1.4)):
         table.append(Row(f"3 interceptors against {rival}", None, "", figures[rival] / mine, at_least(limit)))
     return table
+
+
+def start(app: FastAPI) -> None:
+    """Run the lifespan: every chain is computed then."""
+
+    async def lifespan() -> None:
+        async with app.router.lifespan_context(app):
+            pass
+
+    asyncio.run(lifespan())
 
 
 # -- applications: each gets the number of layers ----------------------------------------------------------------------

@@ -19,7 +19,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from benchmarks import peers
-from benchmarks.bench_http import SCOPE, receive
+from benchmarks.bench_http import SCOPE, receive, start
 from benchmarks.measure import Effort, Series
 from benchmarks.table import Row, at_most
 from interceptors import InterceptorRegistry, intercept
@@ -39,13 +39,13 @@ def rows(effort: Effort) -> list[Row]:
         _check_freed()
         table: list[Row] = []
         for layers in (0, 3, 10):
-            hand, plain = (_in_flight(start(layers), effort) for start in (_by_hand, _by_plain_route))
-            for name, start, base in (
+            hand, plain = (_in_flight(make(layers), effort) for make in (_by_hand, _by_plain_route))
+            for name, make, base in (
                 ("registry.invoke", _by_invoke, hand),
                 ("proxy", _by_proxy, hand),
                 ("route", _by_route, plain),
             ):
-                mine = _in_flight(start(layers), effort)
+                mine = _in_flight(make(layers), effort)
                 if mine.left - base.left > 16:
                     raise AssertionError(f"{name}: {mine.left - base.left:.0f} bytes of each invocation are not freed")
                 held, limit = mine.held - base.held, at_most(1024, of_figure=True) if layers <= 3 else None
@@ -61,19 +61,19 @@ class InFlight:
     left: float
 
 
-def _in_flight(start: Start, effort: Effort) -> InFlight:
+def _in_flight(begin: Start, effort: Effort) -> InFlight:
     count = int(effort.seconds)
     held: list[float] = []
     left = inf
     for _ in range(10):
-        _finish(start())
+        _finish(begin())
     for _ in range(effort.rounds):
         tracemalloc.start()
         waiting: list[Any] = [None] * count
         contexts: list[Any] = [copy_context() for _ in range(count)]  # the task's, not ours
         before = tracemalloc.get_traced_memory()[0]
         for number, context in enumerate(contexts):
-            waiting[number] = start()
+            waiting[number] = begin()
             context.run(waiting[number].send, None)
         held.append((tracemalloc.get_traced_memory()[0] - before) / count)
         for number, context in enumerate(contexts):
@@ -144,6 +144,8 @@ def _by_route(layers: int) -> Start:
 
 
 def _requests(app: FastAPI, path: str = "/hello") -> Start:
+    start(app)  # there is no event loop later on
+
     async def send(message: Any) -> None:
         """A server writes here."""
 
@@ -195,14 +197,15 @@ def _check_freed() -> None:
 
     registry, service, app = InterceptorRegistry(), Service(), FastAPI(openapi_url=None)
     install(app, registry, [Service])
+    requests = {outcome: _requests(app, f"/{outcome}") for outcome in ("returns", "raises", "is cancelled")}
     starts: dict[str, Callable[[str], Any]] = {
         "invoke": partial(registry.invoke, service, "echo"),
         "proxy": registry.intercepted(service).echo,
-        "route": lambda outcome: _requests(app, f"/{outcome}")(),
+        "route": lambda outcome: requests[outcome](),
     }
-    for outcome in ("returns", "raises", "is cancelled"):
-        for name, start in starts.items():
-            _finish(start(outcome))
+    for outcome in requests:
+        for name, invoke in starts.items():
+            _finish(invoke(outcome))
             if alive.pop()() is not None:
                 raise AssertionError(f"{name}: an invocation that {outcome} leaves its context in a reference cycle")
 

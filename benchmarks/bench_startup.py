@@ -4,7 +4,6 @@ The chains are computed as the application does it when it starts. Their baselin
 plain routes: one second for 1,000 chains, where FastAPI takes 0.57 s for the routes, is a ratio of 1.75.
 """
 
-import asyncio
 import subprocess
 import sys
 from functools import partial
@@ -12,6 +11,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from benchmarks.bench_http import start
 from benchmarks.measure import CPU, WALL, Effort, Series, Work, alternate
 from benchmarks.table import Row, at_most
 from interceptors import InterceptorRegistry, intercept
@@ -102,15 +102,10 @@ def _computation(routes: int, make: Any) -> Work:
 
     def compute(count: int) -> None:
         for _ in range(count):
-            asyncio.run(_start(app))
+            start(app)
             registry.bind("unused", _interceptor())  # whatever changes a registry makes it forget its chains
 
     return compute
-
-
-async def _start(app: FastAPI) -> None:
-    async with app.router.lifespan_context(app):
-        pass
 
 
 def _plain(routes: int) -> FastAPI:
