@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import update_wrapper
 from inspect import Parameter
-from types import FunctionType
 from typing import Annotated, Any, final, get_args, get_origin
 
 from starlette.requests import HTTPConnection, Request
@@ -177,12 +176,9 @@ def _handler(target: Target) -> Any:
 
 
 def _innermost(function: Any, written: Any) -> Any:
-    """What others find at the end of `__wrapped__`: a function of the same kind, with the names of the handler's module."""
+    """What others find at the end of `__wrapped__`: a function of the same kind, with the names and the place of the handler."""
     kind = inspect.isasyncgenfunction if inspect.isasyncgenfunction(function) else inspect.iscoroutinefunction
     innermost = inspect.unwrap(written)
     if inspect.isfunction(innermost) and kind(innermost):
         return innermost
-    if kind is inspect.iscoroutinefunction:
-        return never_called(written)
-    names = getattr(innermost, "__globals__", {})
-    return FunctionType(some_async_generator.__code__, names, getattr(written, "__name__", "handler"))
+    return never_called(written, some_async_generator if kind is inspect.isasyncgenfunction else None)
