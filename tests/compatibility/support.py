@@ -21,6 +21,8 @@ Order: TypeAlias = Sequence[str]
 
 DECLARE, SET_UP, INSTALL = "declare", "set up", "install"
 every_order = pytest.mark.parametrize("order", list(itertools.permutations([DECLARE, SET_UP, INSTALL])), ids=", ".join)
+either_order = pytest.mark.parametrize("order", [(DECLARE, SET_UP), (SET_UP, DECLARE)], ids=", ".join)
+"""For a controller, which is installed where it is declared."""
 install_everywhere = pytest.mark.parametrize(
     "order",
     [(INSTALL, DECLARE, SET_UP), (DECLARE, INSTALL, SET_UP), (DECLARE, SET_UP, INSTALL)],
@@ -194,8 +196,12 @@ async def look(
     asks: Iterable[Ask] = ASKS,
     varying: frozenset[str] = frozenset(),
     declare: Callable[[Shop, FastAPI, InterceptorRegistry], None] = Shop.declare,
+    served: Callable[[FastAPI], FastAPI] = lambda app: app,
 ) -> Seen:
-    """Build the shop in these steps, and ask it. `varying`: headers whose values differ from run to run."""
+    """Build the shop in these steps, and ask it. `varying`: headers whose values differ from run to run.
+
+    `served`: the application that is asked, where the library makes another one.
+    """
     seen, app, registry = Seen(), shop.make_app(), InterceptorRegistry()
     recorded: Recorded = lambda: None
 
@@ -211,6 +217,7 @@ async def look(
             recorded = set_up(app)
         else:
             install(app, registry)
+    app = served(app)
     async with AsyncExitStack() as stack:
         if lifespan:
             await stack.enter_async_context(app.router.lifespan_context(app))

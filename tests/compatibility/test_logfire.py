@@ -16,6 +16,7 @@ from tests.compatibility.support import (
     Recorded,
     Shop,
     as_a_function,
+    either_order,
     every_order,
     own_frames,
     same,
@@ -74,7 +75,7 @@ async def test_spans_are_the_same(order: Order, lifespan: bool) -> None:
     assert names.count("in the shop") == len(seen.ran)
 
 
-@every_order
+@either_order
 async def test_spans_of_methods_are_those_of_functions(order: Order) -> None:
     """A controller's method has the spans that a function has in its place."""
     await same_as_a_controller(SHOP, order, partial(instrument, line=1))
