@@ -1,9 +1,10 @@
 """A stranger's shop with a library: what its clients and the library see, with us and without."""
 
+import asyncio
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
@@ -187,6 +188,22 @@ class Seen:
     ran: list[str] = field(default_factory=list)
 
 
+@asynccontextmanager
+async def started(app: Any) -> AsyncIterator[None]:
+    """The lifespan of an application, as a server runs it: some libraries do their work there."""
+    said, heard = asyncio.Queue[dict[str, str]](), asyncio.Queue[dict[str, str]]()
+    task = asyncio.create_task(app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, said.get, heard.put))
+    for phase in ("startup", "shutdown"):
+        await said.put({"type": f"lifespan.{phase}"})
+        answer = await heard.get()
+        if answer["type"] != f"lifespan.{phase}.complete":
+            await task  # raises what has stopped it
+            raise AssertionError(answer)
+        if phase == "startup":
+            yield
+    await task
+
+
 async def look(
     shop: Shop,
     steps: Order,
@@ -220,7 +237,7 @@ async def look(
     app = served(app)
     async with AsyncExitStack() as stack:
         if lifespan:
-            await stack.enter_async_context(app.router.lifespan_context(app))
+            await stack.enter_async_context(started(app))
         client = await stack.enter_async_context(client_of(app, raise_app_exceptions=False))
         for ask in asks:
             headers = {"token": ask.token, **ask.headers}
