@@ -144,22 +144,29 @@ class Gate:
         self.entry, self.entered = entry, call
         return entry
 
-    def handler(self, make: Callable[[], RouteHandler]) -> RouteHandler:
+    def handler(self, make: Callable[[], RouteHandler], *, is_first: bool = False) -> RouteHandler:
         """The handler that FastAPI makes for the picture, but such that it awaits the call: a door is an `async def`.
 
         FastAPI decides that when it makes a handler, so something else stands in for the call until it is made. Others
         may put something around that; then it makes the call.
+
+        `is_first`: none was made of the call itself. Others look at it then, and put something around a `def`, as
+        sentry-sdk does; so one is made of it, too.
         """
-        dependant, call = self.dependant, self.dependant.call
-        if is_coroutine(call) and not is_stream(self.picture):
+        dependant, given = self.dependant, self.dependant.call
+        call = given
+        if not is_stream(self.picture) and (is_first or is_coroutine(given)):
             with reading(self.picture, self.route):
-                return make()
-        straight = straight_call(self.picture, call)
+                made = make()
+            call = dependant.call
+            if is_coroutine(call):
+                return made
+        straight = straight_call(self.picture, given)
         stays = False
 
         async def stand_in(**values: object) -> Any:
             if stays:
-                return call(**values) if is_stream(self.picture) else await straight(values)
+                return given(**values) if is_stream(self.picture) else await straight(values)
             self.put()
             return await dependant.call(**values)
 
