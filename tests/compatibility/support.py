@@ -21,7 +21,8 @@ Recorded: TypeAlias = Callable[[], object]
 Order: TypeAlias = Sequence[str]
 
 DECLARE, SET_UP, INSTALL = "declare", "set up", "install"
-every_order = pytest.mark.parametrize("order", list(itertools.permutations([DECLARE, SET_UP, INSTALL])), ids=", ".join)
+ORDERS = list(itertools.permutations([DECLARE, SET_UP, INSTALL]))
+every_order = pytest.mark.parametrize("order", ORDERS, ids=", ".join)
 either_order = pytest.mark.parametrize("order", [(DECLARE, SET_UP), (SET_UP, DECLARE)], ids=", ".join)
 """For a controller, which is installed where it is declared."""
 install_everywhere = pytest.mark.parametrize(
@@ -292,4 +293,4 @@ def own_frames(stacktrace: str) -> list[str]:
 
 def as_a_function(text: str) -> str:
     """A text with the name of a method as it is with that of the function: the class is in it, and cannot be the same."""
-    return text.replace("Shop.controller.<locals>.Shelf.", "Shop.handlers.<locals>.")
+    return re.sub(r"(Shop\.controller\.<locals>\.)?Shelf\.", "Shop.handlers.<locals>.", text)
