@@ -5,7 +5,7 @@ the chain by itself wherever it is called. On a route of ours each picture of it
 """
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import update_wrapper
 from inspect import Parameter
@@ -147,7 +147,7 @@ def hidden_parameters() -> list[Parameter]:
     ]
 
 
-def show_as(function: Any, entry: Entry, parameters: Iterable[Parameter]) -> Callable[..., Any]:
+def show_as(function: Any, entry: Entry, parameters: Sequence[Parameter]) -> Callable[..., Any]:
     """Let a function of ours look like the handler, with these parameters for FastAPI to read."""
     target: Target = entry.target
     handler = _handler(target)
@@ -157,7 +157,8 @@ def show_as(function: Any, entry: Entry, parameters: Iterable[Parameter]) -> Cal
     function.__qualname__ = getattr(handler, "__qualname__", target.name) if target.owner is None else target.title
     injected = {parameter.parameter.name for parameter in target.signature.injected}
     annotations: dict[str, Any] = getattr(written, "__annotations__", {})
-    function.__annotations__ = {name: each for name, each in annotations.items() if name not in injected}
+    hidden = {each.name: each.annotation for each in parameters if each.name in (HIDDEN_REQUEST, HIDDEN_RESPONSE)}
+    function.__annotations__ = {name: each for name, each in annotations.items() if name not in injected} | hidden
     function.__signature__ = inspect.Signature(
         sorted(parameters, key=lambda parameter: parameter.kind), return_annotation=target.signature.return_annotation
     )

@@ -1,20 +1,27 @@
 """dishka: what it injects is made and closed as without us, with `DishkaRoute` and with `@inject`."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 from dishka import Provider, Scope, make_async_container
 from dishka.integrations.fastapi import DishkaRoute, FromDishka, inject, setup_dishka
 from fastapi import APIRouter, FastAPI
 
+from interceptors import InvocationContext, Next, intercept
 from tests.compatibility.support import (
+    ASKS,
+    INSTALL,
     Order,
     Price,
     Recorded,
     Shop,
+    alike,
     either_order,
     every_order,
+    look,
     same,
     same_as_a_controller,
     with_and_without_lifespan,
@@ -59,6 +66,29 @@ async def test_what_is_injected_lives_as_long(how: str, order: Order, lifespan: 
 
 
 @either_order
-async def test_methods_are_injected_as_functions_are(order: Order) -> None:
-    """`@inject` stands on a controller's method."""
-    await same_as_a_controller(SHOPS["inject"], order, set_up)
+@pytest.mark.parametrize("how", SHOPS)
+async def test_methods_are_injected_as_functions_are(how: str, order: Order) -> None:
+    """`@inject` stands on a controller's method, or the application's route class does it.
+
+    What stands for a method is an `async def`; so the route class gives it nothing before it is called, as it does with a
+    `def`, and makes nothing for requests that are refused before.
+    """
+    asks = [ask for ask in ASKS if ask.reaches is not None or how == "inject"]
+    await same_as_a_controller(SHOPS[how], order, set_up, asks=asks)
+
+
+@every_order
+@pytest.mark.parametrize("how", SHOPS)
+async def test_what_is_declared_on_a_handler_runs(how: str, order: Order) -> None:
+    """What dishka puts around a handler has its names, and nothing of what was recorded on it."""
+    ran: list[str] = []
+
+    async def noting(ctx: InvocationContext, next: Next) -> Any:
+        ran.append(ctx.target_name)
+        return await next()
+
+    shop = SHOPS[how]
+    decorated = replace(shop, decorate=lambda handler: shop.decorate(intercept(noting)(handler)))
+    without = await look(shop, [step for step in order if step != INSTALL], set_up)
+    alike(await look(decorated, order, set_up), without, ASKS)
+    assert ran == ["show", "count", "greet", "weigh", "fail", "fail_at_once"] * 2
