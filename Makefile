@@ -81,7 +81,7 @@ lowest: .venv-lowest/ready
 	@touch $@
 
 compatibility: .venv-compatibility/ready
-	.venv-compatibility/bin/python -m pytest -q -n auto tests/compatibility
+	.venv-compatibility/bin/python -m pytest -q -n auto tests/compatibility tests/integration/test_fastapi_traps_telemetry.py
 
 # Long campaigns; a short run of each is part of the tests. `kill` kills processes 300 times, on PostgreSQL and SQLite.
 kill: .venv/ready

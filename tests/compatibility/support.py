@@ -25,12 +25,15 @@ ORDERS = list(itertools.permutations([DECLARE, SET_UP, INSTALL]))
 every_order = pytest.mark.parametrize("order", ORDERS, ids=", ".join)
 either_order = pytest.mark.parametrize("order", [(DECLARE, SET_UP), (SET_UP, DECLARE)], ids=", ".join)
 """For a controller, which is installed where it is declared."""
-install_everywhere = pytest.mark.parametrize(
-    "order",
-    [(INSTALL, DECLARE, SET_UP), (DECLARE, INSTALL, SET_UP), (DECLARE, SET_UP, INSTALL)],
-    ids=", ".join,
-)
+DECLARED_BEFORE_SET_UP = [(INSTALL, DECLARE, SET_UP), (DECLARE, INSTALL, SET_UP), (DECLARE, SET_UP, INSTALL)]
+install_everywhere = pytest.mark.parametrize("order", DECLARED_BEFORE_SET_UP, ids=", ".join)
 """For a library that is set up once all routes are there."""
+every_start = pytest.mark.parametrize(
+    ("order", "lifespan"),
+    [*((order, True) for order in ORDERS), *((order, False) for order in DECLARED_BEFORE_SET_UP)],
+    ids=lambda value: ", ".join(value) if isinstance(value, tuple) else f"{'' if value else 'no '}lifespan",
+)
+"""Every order, and without a lifespan those in which the library is set up last."""
 with_and_without_lifespan = pytest.mark.parametrize("lifespan", [True, False], ids=["lifespan", "no lifespan"])
 
 

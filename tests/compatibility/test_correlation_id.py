@@ -15,10 +15,9 @@ from tests.compatibility.support import (
     Recorded,
     Shop,
     either_order,
-    every_order,
+    every_start,
     same,
     same_as_a_controller,
-    with_and_without_lifespan,
 )
 
 NOTED: list[tuple[str, str | None]] = []
@@ -56,8 +55,7 @@ def recorded() -> list[tuple[str, str | None]]:
     return noted
 
 
-@every_order
-@with_and_without_lifespan
+@every_start
 async def test_a_request_has_the_same_identity(order: Order, lifespan: bool) -> None:
     """Made once for each, or given by the client."""
     seen = await same(SHOP, order, set_up, lifespan=lifespan, asks=ASKS_WITH_IDENTITY)

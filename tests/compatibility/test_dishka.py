@@ -21,10 +21,10 @@ from tests.compatibility.support import (
     alike,
     either_order,
     every_order,
+    every_start,
     look,
     same,
     same_as_a_controller,
-    with_and_without_lifespan,
 )
 
 
@@ -56,8 +56,7 @@ SHOPS = {
 }
 
 
-@every_order
-@with_and_without_lifespan
+@every_start
 @pytest.mark.parametrize("how", SHOPS)
 async def test_what_is_injected_lives_as_long(how: str, order: Order, lifespan: bool) -> None:
     """In handlers of both kinds, on the application and a router; it is closed after each request, a failed one, too."""

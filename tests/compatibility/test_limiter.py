@@ -20,11 +20,10 @@ from tests.compatibility.support import (
     alike,
     asks_below,
     either_order,
-    every_order,
+    every_start,
     look,
     same,
     user,
-    with_and_without_lifespan,
 )
 
 Who = Annotated[str, Depends(user)]
@@ -100,8 +99,7 @@ ASKS = [
 ]
 
 
-@every_order
-@with_and_without_lifespan
+@every_start
 async def test_the_same_is_limited(order: Order, lifespan: bool) -> None:
     """By path, before our layer; what is marked is not limited."""
     seen = await same(SHOP, order, set_up, lifespan=lifespan, asks=ASKS, declare=declare)

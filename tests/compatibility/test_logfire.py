@@ -17,11 +17,10 @@ from tests.compatibility.support import (
     Shop,
     as_a_function,
     either_order,
-    every_order,
+    every_start,
     own_frames,
     same,
     same_as_a_controller,
-    with_and_without_lifespan,
 )
 
 EXPORTER = TestExporter()
@@ -65,8 +64,7 @@ def comparable(span: dict[str, Any]) -> Any:
     return span["name"], span["parent"] is not None, attributes, names, events
 
 
-@every_order
-@with_and_without_lifespan
+@every_start
 async def test_spans_are_the_same(order: Order, lifespan: bool) -> None:
     """Those of the request, of its arguments with values and errors, of the handler with its place, and the shop's own."""
     seen = await same(SHOP, order, instrument, lifespan=lifespan)

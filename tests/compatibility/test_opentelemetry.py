@@ -18,10 +18,10 @@ from tests.compatibility.support import (
     Shop,
     either_order,
     every_order,
+    every_start,
     own_frames,
     same,
     same_as_a_controller,
-    with_and_without_lifespan,
 )
 
 EXPORTER, PROVIDER = InMemorySpanExporter(), TracerProvider()
@@ -79,8 +79,7 @@ def metrics(reader: InMemoryMetricReader) -> list[Any]:
     ]
 
 
-@every_order
-@with_and_without_lifespan
+@every_start
 async def test_spans_and_metrics_are_the_same(order: Order, lifespan: bool) -> None:
     """Names, parents, attributes, statuses and errors of spans, and what is counted for which route; so are the shop's own."""
     seen = await same(SHOP, order, instrument, lifespan=lifespan)

@@ -12,10 +12,10 @@ from tests.compatibility.support import (
     Shop,
     either_order,
     every_order,
+    every_start,
     look,
     same,
     same_as_a_controller,
-    with_and_without_lifespan,
 )
 
 SHOP = Shop()
@@ -38,8 +38,7 @@ def counted(registry: CollectorRegistry) -> list[tuple[str, dict[str, str], floa
     ]
 
 
-@every_order
-@with_and_without_lifespan
+@every_start
 async def test_the_same_is_counted(order: Order, lifespan: bool) -> None:
     """By path, verb and status; sizes, too."""
     seen = await same(SHOP, order, set_up, lifespan=lifespan)

@@ -22,10 +22,9 @@ from tests.compatibility.support import (
     Shop,
     as_a_function,
     either_order,
-    every_order,
+    every_start,
     same,
     same_as_a_controller,
-    with_and_without_lifespan,
 )
 
 SHOP = Shop(decorate=sentry_sdk.trace(op="shop", name="in the shop"))
@@ -111,8 +110,7 @@ def own_functions(error: dict[str, Any]) -> list[Any]:
     ]
 
 
-@every_order
-@with_and_without_lifespan
+@every_start
 async def test_transactions_and_errors_are_the_same(order: Order, lifespan: bool) -> None:
     """Named by their paths; with the thread of the handler, the spans of the shop and its functions in tracebacks."""
     seen = await same(SHOP, order, set_up("url"), lifespan=lifespan)

@@ -17,10 +17,10 @@ from tests.compatibility.support import (
     Recorded,
     Shop,
     either_order,
-    every_order,
+    every_start,
+    install_everywhere,
     same,
     same_as_a_controller,
-    with_and_without_lifespan,
 )
 
 VARYING = frozenset({"x-ratelimit-reset", "retry-after"})
@@ -80,8 +80,7 @@ OFTEN = [
 ]
 
 
-@every_order
-@with_and_without_lifespan
+@every_start
 async def test_decorators_limit_and_exempt_the_same_handlers(order: Order, lifespan: bool) -> None:
     """On the application and a router, `async def` and `def`: counts, refusals and headers."""
     limited = Limited()
@@ -90,7 +89,7 @@ async def test_decorators_limit_and_exempt_the_same_handlers(order: Order, lifes
     assert [name for _, _, lines, _ in seen.answers for name, _ in lines].count("x-ratelimit-remaining") == 16
 
 
-@every_order
+@install_everywhere
 @MIDDLEWARES
 async def test_middleware_finds_the_handlers(order: Order, middleware: Any) -> None:
     """It limits those that have no decorator, and leaves the exempt alone; what it refuses reaches nothing of ours."""

@@ -16,9 +16,8 @@ from tests.compatibility.support import (
     Recorded,
     Shop,
     asks_below,
-    every_order,
+    every_start,
     same,
-    with_and_without_lifespan,
 )
 
 
@@ -163,8 +162,7 @@ ASKS = [
 ]
 
 
-@every_order
-@with_and_without_lifespan
+@every_start
 async def test_users_register_log_in_and_ask(order: Order, lifespan: bool) -> None:
     """With a new user in each run. Our layer runs around its handlers, too."""
     users = Users()
