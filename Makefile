@@ -6,7 +6,7 @@ BIN := .venv/bin
 # start Python anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run run-workers test lint types architecture coverage wheel lowest kill fuzz bench check clean
+.PHONY: run run-workers test lint types architecture coverage wheel lowest compatibility kill fuzz bench check clean
 
 # Set-up happens once, and again when pyproject.toml changes.
 .venv/ready: pyproject.toml
@@ -74,6 +74,15 @@ wheel: .venv/ready
 lowest: .venv-lowest/ready
 	.venv-lowest/bin/python -m pytest -q -n auto -m "not slow" tests/integration tests/parity
 
+# Applications with libraries that others use with FastAPI: with us they do what they do without us.
+.venv-compatibility/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-compatibility
+	.venv-compatibility/bin/pip install --quiet --disable-pip-version-check -e '.[compatibility]'
+	@touch $@
+
+compatibility: .venv-compatibility/ready
+	.venv-compatibility/bin/python -m pytest -q -n auto tests/compatibility tests/integration/test_fastapi_traps_telemetry.py
+
 # Long campaigns; a short run of each is part of the tests. `kill` kills processes 300 times, on PostgreSQL and SQLite.
 kill: .venv/ready
 	INTERCEPTORS_KILL_ROUNDS=50 $(BIN)/python -m pytest -q -s tests/integration/events/test_killed_processes.py
@@ -89,4 +98,4 @@ bench: .venv/ready
 check: lint types architecture coverage
 
 clean:
-	rm -rf .venv .venv-lowest dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	rm -rf .venv .venv-lowest .venv-compatibility dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*

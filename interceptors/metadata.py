@@ -1,10 +1,11 @@
 """What the decorators record, and how it is read along the MRO. Nothing is wrapped and nothing is resolved here."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial, partialmethod
 from inspect import isfunction
-from types import MethodType, MethodWrapperType
+from types import FunctionType, MethodType, MethodWrapperType
 from typing import Any, TypeAlias, TypeVar
 
 from interceptors.calling import check_not_bare
@@ -18,6 +19,7 @@ __all__ = [
     "RegisteredAt",
     "changes",
     "class_levels",
+    "enclosed_in",
     "functions_in",
     "levels_of",
     "mark_as_reached",
@@ -146,7 +148,32 @@ def functions_in(thing: object) -> Iterator[Any]:
         thing = function_behind(thing)
         if isfunction(thing):
             yield thing
-        thing = _own(thing).get("__wrapped__", thing)
+        thing = _wrapped(thing)
+
+
+def _wrapped(thing: Any) -> Any:
+    """What a callable was put around; itself if that is not to be seen.
+
+    What `functools.wraps` notes. Else the function in a wrapper that has taken over its names, as dishka's have.
+    """
+    own = _own(thing)
+    if "__wrapped__" in own or not isfunction(thing):
+        return own.get("__wrapped__", thing)
+    inside = (*own.values(), *enclosed_in(thing))
+    return next((each for each in inside if isfunction(each) and _has_names_of(thing, each)), thing)
+
+
+def _has_names_of(wrapper: FunctionType, function: FunctionType) -> bool:
+    """Has a wrapper the names of a function? Two that the same code has made have the same, too."""
+    names = ("__module__", "__qualname__")
+    return wrapper.__code__ is not function.__code__ and all(getattr(wrapper, n) == getattr(function, n) for n in names)
+
+
+def enclosed_in(function: FunctionType) -> Iterator[Any]:
+    """What a function has taken along from where it was made."""
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # it was not there yet
+            yield cell.cell_contents
 
 
 def levels_of(holders: Iterable[T]) -> Iterator[tuple[T, Metadata]]:
@@ -178,7 +205,7 @@ def mark_as_reached(function: object) -> None:
 def records_behind(thing: object) -> Iterator[tuple[str, Any, Metadata]]:
     """What was recorded behind a callable, whatever it is: (level, on what, what), from the outside in.
 
-    On a function and those that it wraps (`functools.wraps`), the function of a partial, a bound method and its class,
+    On a function and those that it wraps, the function of a partial, a bound method and its class,
     a class, an object with what it wraps (`update_wrapper`), its `__call__` and its class.
     """
     found: _Found = []
@@ -213,7 +240,7 @@ def _collect(thing: Any, found: _Found, seen: set[int]) -> None:
         if recorded is _REACHED:
             break
         merged = _combined(merged, recorded)
-        inner = _own(thing).get("__wrapped__", thing)
+        inner = _wrapped(thing)
         if not is_function(inner):
             _collect(inner, found, seen)
             break

@@ -233,6 +233,8 @@ class Target:
         yield from (("class", router, recorded) for router, recorded in levels_of(self.routers))
         if self.owner is None:
             yield from records_behind(self.function)
+            if self.origin is not None and not any(self.origin is each for each in functions_in(self.function)):
+                yield from records_behind(self.origin)
             return
         known: list[Metadata] = []
         for records in self._records_of(self.owner):

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial, update_wrapper
 from inspect import Parameter
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any, TypeAlias, final
 from weakref import WeakSet
 
@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from interceptors.context import InvocationContext, innermost
+from interceptors.describing import function_behind
 from interceptors.entry import Entry, called_in, run
 from interceptors.fastapi.responses import merged
 from interceptors.fastapi.status_answers import raise_status
@@ -199,10 +200,24 @@ def dress(function: Any, handler: Any) -> None:
         function.__wrapped__ = never_called(handler)
 
 
-def never_called(handler: Any) -> Any:
-    """An `async def` that stands where others look for the names in the annotations of a handler."""
-    names = getattr(inspect.unwrap(handler), "__globals__", {})
-    return FunctionType(_never_called.__code__, names, getattr(handler, "__name__", type(handler).__name__))
+def never_called(handler: Any, kind: Any = None) -> Any:
+    """A function that stands where others look for the names in the annotations of a handler, and for its place.
+
+    An `async def`, or of the kind of the function that is given.
+    """
+    innermost = inspect.unwrap(handler)
+    behind = function_behind(innermost)
+    written = behind if inspect.isfunction(behind) else type(behind).__call__
+    code, place = (kind or _never_called).__code__, getattr(written, "__code__", None)
+    if isinstance(place, CodeType):
+        code = code.replace(
+            co_filename=place.co_filename,
+            co_firstlineno=place.co_firstlineno,
+            co_name=place.co_name,
+            co_qualname=place.co_qualname,
+        )
+    name = getattr(handler, "__name__", type(handler).__name__)
+    return FunctionType(code, getattr(innermost, "__globals__", {}), name)
 
 
 async def _never_called(*args: object, **kwargs: object) -> None: ...

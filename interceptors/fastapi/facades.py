@@ -5,11 +5,10 @@ the chain by itself wherever it is called. On a route of ours each picture of it
 """
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import update_wrapper
 from inspect import Parameter
-from types import FunctionType
 from typing import Annotated, Any, final, get_args, get_origin
 
 from starlette.requests import HTTPConnection, Request
@@ -148,7 +147,7 @@ def hidden_parameters() -> list[Parameter]:
     ]
 
 
-def show_as(function: Any, entry: Entry, parameters: Iterable[Parameter]) -> Callable[..., Any]:
+def show_as(function: Any, entry: Entry, parameters: Sequence[Parameter]) -> Callable[..., Any]:
     """Let a function of ours look like the handler, with these parameters for FastAPI to read."""
     target: Target = entry.target
     handler = _handler(target)
@@ -158,7 +157,8 @@ def show_as(function: Any, entry: Entry, parameters: Iterable[Parameter]) -> Cal
     function.__qualname__ = getattr(handler, "__qualname__", target.name) if target.owner is None else target.title
     injected = {parameter.parameter.name for parameter in target.signature.injected}
     annotations: dict[str, Any] = getattr(written, "__annotations__", {})
-    function.__annotations__ = {name: each for name, each in annotations.items() if name not in injected}
+    hidden = {each.name: each.annotation for each in parameters if each.name in (HIDDEN_REQUEST, HIDDEN_RESPONSE)}
+    function.__annotations__ = {name: each for name, each in annotations.items() if name not in injected} | hidden
     function.__signature__ = inspect.Signature(
         sorted(parameters, key=lambda parameter: parameter.kind), return_annotation=target.signature.return_annotation
     )
@@ -177,12 +177,9 @@ def _handler(target: Target) -> Any:
 
 
 def _innermost(function: Any, written: Any) -> Any:
-    """What others find at the end of `__wrapped__`: a function of the same kind, with the names of the handler's module."""
+    """What others find at the end of `__wrapped__`: a function of the same kind, with the names and the place of the handler."""
     kind = inspect.isasyncgenfunction if inspect.isasyncgenfunction(function) else inspect.iscoroutinefunction
     innermost = inspect.unwrap(written)
     if inspect.isfunction(innermost) and kind(innermost):
         return innermost
-    if kind is inspect.iscoroutinefunction:
-        return never_called(written)
-    names = getattr(innermost, "__globals__", {})
-    return FunctionType(some_async_generator.__code__, names, getattr(written, "__name__", "handler"))
+    return never_called(written, some_async_generator if kind is inspect.isasyncgenfunction else None)

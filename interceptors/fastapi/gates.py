@@ -23,7 +23,7 @@ from interceptors.fastapi.making import make_door, straight_call
 from interceptors.fastapi.places import Routers, routers_above
 from interceptors.fastapi.streams import answering, responder
 from interceptors.fastapi.undocumented import Picture, is_coroutine, is_stream, original_of, reading, without_stream
-from interceptors.metadata import RegisteredAt
+from interceptors.metadata import RegisteredAt, enclosed_in, levels_of
 from interceptors.registry import InterceptorRegistry
 
 __all__ = ["Gate", "RouteHandler", "adopt", "foreign_chain", "gate_of", "note_handler", "title_of", "titled"]
@@ -123,14 +123,16 @@ class Gate:
         if self._refused is not None:
             raise self._refused.with_traceback(None)
         call, endpoint = self.dependant.call, self.picture.endpoint
+        unseen = endpoint, RegisteredAt(self.route, title_of(self.route), None)
+        handler, registration = getattr(self.route, _HANDLER, unseen)
         entry = entry_of(call)
-        if entry is None and facade_of(endpoint) is not None:  # somebody has wrapped it, and left no trace
-            entry = entry_of(endpoint)
+        if entry is None:  # somebody has perhaps wrapped a facade, and left no trace
+            entry = next((entry_of(each) for each in (endpoint, handler) if facade_of(each) is not None), None)
         if entry is not None and entry.registry is not self.registry:
             raise foreign_chain(self.picture)
+        if entry is not None and facade_of(call) is None and not entry.target.routers:
+            _check_routers(self.picture, self.routers or ())
         if entry is None or facade_of(call) is not None:  # of a facade each picture has a door of its own instead
-            unseen = endpoint, RegisteredAt(self.route, title_of(self.route), None)
-            handler, registration = getattr(self.route, _HANDLER, unseen)
             call, entry = make_door(
                 self.registry, self.picture, call, handler, registration, self._doors, self.routers or ()
             )
@@ -144,22 +146,29 @@ class Gate:
         self.entry, self.entered = entry, call
         return entry
 
-    def handler(self, make: Callable[[], RouteHandler]) -> RouteHandler:
+    def handler(self, make: Callable[[], RouteHandler], *, is_first: bool = False) -> RouteHandler:
         """The handler that FastAPI makes for the picture, but such that it awaits the call: a door is an `async def`.
 
         FastAPI decides that when it makes a handler, so something else stands in for the call until it is made. Others
         may put something around that; then it makes the call.
+
+        `is_first`: none was made of the call itself. Others look at it then, and put something around a `def`, as
+        sentry-sdk does; so one is made of it, too.
         """
-        dependant, call = self.dependant, self.dependant.call
-        if is_coroutine(call) and not is_stream(self.picture):
+        dependant, given = self.dependant, self.dependant.call
+        call = given
+        if not is_stream(self.picture) and (is_first or is_coroutine(given)):
             with reading(self.picture, self.route):
-                return make()
-        straight = straight_call(self.picture, call)
+                made = make()
+            call = dependant.call
+            if is_coroutine(call):
+                return made
+        straight = straight_call(self.picture, given)
         stays = False
 
         async def stand_in(**values: object) -> Any:
             if stays:
-                return call(**values) if is_stream(self.picture) else await straight(values)
+                return given(**values) if is_stream(self.picture) else await straight(values)
             self.put()
             return await dependant.call(**values)
 
@@ -222,6 +231,17 @@ class _Serving(APIRoute):
 async def _nothing() -> None: ...
 
 
+def _check_routers(picture: Picture, routers: Routers) -> None:
+    """Refuse what is recorded on routers above a facade that somebody has wrapped: it runs the chain, and knows of none."""
+    for router, _ in levels_of(routers):
+        raise UnreachedInterceptorError(
+            f"A router of {title_of(picture)} ({name_of(picture.endpoint)}, {location(picture.endpoint)}) is decorated, and "
+            f"that is never reached: the route class, or a library, has put something around what stands for the handler. "
+            f"Decorate the controller, or the function.",
+            router,
+        )
+
+
 def _is_alike(app: object, made: object) -> bool:
     """Is an application what FastAPI makes, as this one is?"""
     return type(app) is type(made) and getattr(app, "__code__", None) is getattr(made, "__code__", None)
@@ -241,7 +261,7 @@ def _leads_to(app: object, dependant: object) -> bool:
             continue
         seen.add(id(each))
         if isinstance(each, FunctionType):
-            left += [cell.cell_contents for cell in each.__closure__ or () if _is_filled(cell)]
+            left += enclosed_in(each)
         elif isinstance(each, partial):
             left += [each.func, *each.args, *each.keywords.values()]
         elif isinstance(each, MethodType):
@@ -249,11 +269,3 @@ def _leads_to(app: object, dependant: object) -> bool:
         elif callable(each) and not isinstance(each, type):
             left += list(getattr(each, "__dict__", {}).values())
     return False
-
-
-def _is_filled(cell: Any) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:
-        return False
-    return True

@@ -81,7 +81,7 @@ async def _ask_all() -> None:
         for path in paths:
             ran.clear()
             is_socket = path.endswith("/socket")
-            answer = await _ask(serve, "websocket" if is_socket else "http", path)
+            answer = await _ask(app, serve, "websocket" if is_socket else "http", path)
             title = f"route {'WEBSOCKET' if is_socket else 'GET'} {path}"
             if ran != [(title, True, True)] or "well" not in answer:
                 raise _incompatible(f"{title}: ran {ran}, said {answer!r}")
@@ -157,11 +157,12 @@ class _Controller:
         await websocket.send_text("well")
 
 
-async def _ask(serve: ASGIApp, kind: str, path: str) -> str:
+async def _ask(app: FastAPI, serve: ASGIApp, kind: str, path: str) -> str:
     """What an application says to one request, or when a WebSocket connects."""
     said: list[str] = []
     scope: dict[str, Any] = {
         "type": kind,
+        "app": app,  # as `__call__` does: what others have put into FastAPI may ask for `request.app`
         "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
         "method": "GET",

@@ -34,7 +34,7 @@ class InterceptedRoute(APIRoute):
         """FastAPI's own handler, behind a gate. It is made once for each inclusion of a router."""
         picture = picture_in_use(self)
         gate = Gate(self.registry, picture)
-        handler = gate.handler(super().get_route_handler)
+        handler = gate.handler(super().get_route_handler, is_first=True)
         if picture is self and self._is_being_made:
             return handler  # the gate stands before its application, which costs less
 

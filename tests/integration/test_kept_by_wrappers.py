@@ -111,6 +111,12 @@ def in_a_controller(app: FastAPI, registry: InterceptorRegistry, handler: Any) -
     app.include_router(create_router(cls, registry))
 
 
+def place_of(function: Any) -> tuple[str, int, str]:
+    """Where a function is written, as libraries see it that unwrap what stands for it: logfire shows it in its spans."""
+    code = inspect.unwrap(function).__code__
+    return code.co_filename, code.co_firstlineno, code.co_qualname
+
+
 PLACES = [on_the_application, on_a_router, in_a_controller]
 ROWS = [
     (kind, place)
@@ -143,6 +149,7 @@ async def test_attributes_and_annotations_are_the_handlers(kind: str, place: Any
     assert shown == hints
     parameters = [name for name in inspect.signature(endpoint).parameters if not name.startswith("_")]
     assert parameters == ["q"]
+    assert place_of(endpoint) == place_of(written)
 
 
 @pytest.mark.parametrize("place", [on_the_application, on_a_router])
@@ -396,6 +403,8 @@ async def test_the_door_has_what_the_handler_has(handler: Any) -> None:
     assert door.__name__ == getattr(handler, "__name__", type(handler).__name__)
     assert list(inspect.signature(door).parameters) == ["q"]
     assert inspect.iscoroutinefunction(inspect.unwrap(door))
+    written = handler.__call__ if isinstance(handler, Reader) else getattr(handler, "func", handler)
+    assert place_of(door) == place_of(written)
 
 
 class Counting:

@@ -8,7 +8,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from fastapi import APIRouter, FastAPI, WebSocket
+from fastapi import APIRouter, FastAPI, WebSocket, routing
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
@@ -277,6 +277,50 @@ def test_a_route_class_may_make_the_call_of_a_def_in_its_own_way(route_class: ty
     with client_of(app) as client:
         assert said(client, "/") == "[5]"
     assert ran == ["in_a_thread"]
+
+
+@pytest.mark.parametrize(("kinds", "when"), [("def", "before"), ("def", "after"), ("all", "after")])
+def test_what_is_put_around_a_call_when_its_handler_is_made_runs_once(
+    kinds: str, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As sentry-sdk does with a `def`: it has to see the call itself, and no `async def` that stands in for it."""
+    make, ran = routing.get_request_handler, list[str]()
+
+    def making(*, dependant: Any, **options: Any) -> Any:
+        call = dependant.call
+        if not inspect.iscoroutinefunction(call):
+
+            @functools.wraps(call)
+            def wrapper(**values: Any) -> Any:
+                ran.append("library")
+                return call(**values)
+
+            dependant.call = wrapper
+        elif kinds == "all":
+
+            @functools.wraps(call)
+            async def awaiting(**values: Any) -> Any:
+                ran.append("library")
+                return await call(**values)
+
+            dependant.call = awaiting
+        return make(dependant=dependant, **options)
+
+    async def layer(ctx: InvocationContext, next: Next) -> Any:
+        ran.append("layer")
+        return await next()
+
+    monkeypatch.setattr(routing, "get_request_handler", making)
+    app = FastAPI()
+    if when == "before":
+        app.get("/")(in_a_thread)
+    install(app, registry_of(layer))
+    if when == "after":
+        app.get("/")(in_a_thread)
+    with client_of(app) as client:
+        ran.clear()  # FastAPI has perhaps been probed
+        assert said(client, "/") == "[5]"
+    assert ran == ["layer", "library"]
 
 
 # -- around the application of a route ---------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ from typing import Any
 
 import anyio.to_thread
 import pytest
-from fastapi import APIRouter, routing
+from fastapi import APIRouter, FastAPI, routing
 from fastapi.routing import APIWebSocketRoute
+from starlette.requests import HTTPConnection
 
 from interceptors.errors import IncompatibleLibraryError
 from interceptors.fastapi import probe
@@ -119,3 +120,17 @@ async def test_a_fastapi_that_works_otherwise_stops_the_start(other: str, monkey
     with pytest.raises(IncompatibleLibraryError):
         async with started(app):
             pass
+
+
+async def test_what_others_have_put_into_fastapi_finds_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As at any request; logfire looks for it there wherever FastAPI solves dependencies."""
+    monkeypatch.setattr(probe._Probed, "is_well", False)
+    solve, seen = routing.solve_dependencies, set[type]()
+
+    def solving(*, request: HTTPConnection, **options: Any) -> Any:
+        seen.add(type(request.app))
+        return solve(request=request, **options)
+
+    monkeypatch.setattr(routing, "solve_dependencies", solving)
+    async with started(app_of()):
+        assert seen == {FastAPI}
