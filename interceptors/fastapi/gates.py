@@ -19,10 +19,11 @@ from interceptors.entry import Entry
 from interceptors.errors import AlreadyInstalledError, UnreachedInterceptorError
 from interceptors.fastapi.doors import Doors, dress, entry_of, mark
 from interceptors.fastapi.facades import facade_of
-from interceptors.fastapi.making import make_door, straight_call
+from interceptors.fastapi.making import make_door
 from interceptors.fastapi.places import Routers, routers_above
 from interceptors.fastapi.streams import answering, responder
 from interceptors.fastapi.undocumented import Picture, is_coroutine, is_stream, original_of, reading, without_stream
+from interceptors.fastapi.websockets import noting
 from interceptors.metadata import RegisteredAt, enclosed_in, levels_of
 from interceptors.registry import InterceptorRegistry
 
@@ -149,26 +150,20 @@ class Gate:
     def handler(self, make: Callable[[], RouteHandler], *, is_first: bool = False) -> RouteHandler:
         """The handler that FastAPI makes for the picture, but such that it awaits the call: a door is an `async def`.
 
-        FastAPI decides that when it makes a handler, so something else stands in for the call until it is made. Others
-        may put something around that; then it makes the call.
+        FastAPI decides that when it makes a handler, so something else stands in for the call until it is made.
 
-        `is_first`: none was made of the call itself. Others look at it then, and put something around a `def`, as
-        sentry-sdk does; so one is made of it, too.
+        `is_first`: none was made of the call itself. Others look at it then, and put something around it, as sentry-sdk
+        does around a `def`; so one is made of it, too. What they put around it later would be there twice.
         """
-        dependant, given = self.dependant, self.dependant.call
-        call = given
-        if not is_stream(self.picture) and (is_first or is_coroutine(given)):
+        dependant, is_answer = self.dependant, not is_stream(self.picture)
+        if is_first or (is_answer and is_coroutine(dependant.call)):
             with reading(self.picture, self.route):
                 made = make()
-            call = dependant.call
-            if is_coroutine(call):
+            if is_answer and is_coroutine(dependant.call):
                 return made
-        straight = straight_call(self.picture, given)
-        stays = False
+        call = dependant.call
 
         async def stand_in(**values: object) -> Any:
-            if stays:
-                return given(**values) if is_stream(self.picture) else await straight(values)
             self.put()
             return await dependant.call(**values)
 
@@ -179,18 +174,16 @@ class Gate:
             with reading(view, self.route):
                 return make()
         finally:
-            stays = dependant.call is not stand_in
-            if not stays:
-                dependant.call = call
+            dependant.call = call
 
     def stand_before(self, picture: Picture) -> None:
         """Let nobody reach the application of a picture but through this gate."""
-        inner, dependant = picture.app, self.dependant
+        inner, dependant, is_socket = picture.app, self.dependant, not isinstance(self.route, APIRoute)
 
         def app(scope: Scope, receive: Receive, send: Send) -> Any:
             if dependant.call is not self.entered:
                 self.enter(scope)
-            return inner(scope, receive, send)
+            return inner(scope, receive, noting(scope, send) if is_socket else send)
 
         picture.app = app
 

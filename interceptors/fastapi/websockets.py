@@ -4,15 +4,27 @@ from collections.abc import Callable
 from typing import Any
 
 from starlette.exceptions import HTTPException, WebSocketException
+from starlette.types import Message, Scope, Send
 from starlette.websockets import WebSocket, WebSocketState
 
 from interceptors.entry import Entry, run
 from interceptors.fastapi.doors import Doors, Straight, by_name
 from interceptors.fastapi.status_answers import answer_of
 
-__all__ = ["socket_door"]
+__all__ = ["noting", "socket_door"]
 
 _POLICY_VIOLATION = 1008
+_ANSWERED = "interceptors.answered"
+
+
+def noting(scope: Scope, send: Send) -> Send:
+    """Notes that a client has been answered: a handler may have made a `WebSocket` of its own, whose state nobody sees."""
+
+    async def note(message: Message) -> None:
+        scope[_ANSWERED] = True
+        await send(message)
+
+    return note
 
 
 def socket_door(
@@ -20,8 +32,8 @@ def socket_door(
 ) -> Callable[..., Any]:
     """The door of a handler of WebSockets, which FastAPI gives the WebSocket under this name.
 
-    `closes`: an HTTPException closes the socket, and so does an end without `accept`, also where nothing stands around
-    the handler. Plain FastAPI does neither, and a registry without interceptors changes nothing.
+    An end without `accept` closes the socket, which plain FastAPI leaves to the server: no client waits for ever.
+    `closes`: so does an HTTPException, also where nothing stands around the handler. Plain FastAPI does not.
     """
 
     async def door(*args: Any, **values: Any) -> Any:
@@ -41,8 +53,7 @@ def socket_door(
                 raise
             # FastAPI would answer with a response, which a WebSocket cannot send.
             raise WebSocketException(_POLICY_VIOLATION, _reason(answer.detail)) from error
-        is_left_waiting = websocket.application_state is WebSocketState.CONNECTING
-        if is_left_waiting and (closes or not entry.is_bare):
+        if websocket.application_state is WebSocketState.CONNECTING and _ANSWERED not in websocket.scope:
             await websocket.close(_POLICY_VIOLATION)
         return None
 
