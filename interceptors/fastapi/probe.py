@@ -27,6 +27,9 @@ from interceptors.target import Target
 
 __all__ = ["probe"]
 
+_initialise = FastAPI.__init__
+"""Before others put something into it, such as an `install` on every application that is made."""
+
 _PLACES = ("", "/nested/inner", "/made")
 _METHODS = ("/method/coroutine", "/method/generator", "/method/socket")
 _PATHS = ("/coroutine", "/def", "/generator", "/events", "/socket")
@@ -98,7 +101,8 @@ async def _ask_all() -> None:
 
 def _application(registry: InterceptorRegistry, inner: APIRouter) -> FastAPI:
     """An application with functions of all kinds in all places."""
-    app = FastAPI(openapi_url=None)
+    app = object.__new__(FastAPI)
+    _initialise(app, openapi_url=None)
     outer = APIRouter(prefix="/nested")
     made = APIRouter(prefix="/made", route_class=intercepted_route(registry))
     for router in (app, inner, made):

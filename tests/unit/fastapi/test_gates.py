@@ -279,9 +279,11 @@ def test_a_route_class_may_make_the_call_of_a_def_in_its_own_way(route_class: ty
     assert ran == ["in_a_thread"]
 
 
-@pytest.mark.parametrize(("kinds", "when"), [("def", "before"), ("def", "after"), ("all", "after")])
+@pytest.mark.parametrize("place", ["application", "included"])
+@pytest.mark.parametrize("handler", [in_a_thread, coroutine])
+@pytest.mark.parametrize(("kinds", "when"), [("def", "before"), ("def", "after"), ("all", "before"), ("all", "after")])
 def test_what_is_put_around_a_call_when_its_handler_is_made_runs_once(
-    kinds: str, when: str, monkeypatch: pytest.MonkeyPatch
+    kinds: str, when: str, handler: Any, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As sentry-sdk does with a `def`: it has to see the call itself, and no `async def` that stands in for it."""
     make, ran = routing.get_request_handler, list[str]()
@@ -311,16 +313,18 @@ def test_what_is_put_around_a_call_when_its_handler_is_made_runs_once(
         return await next()
 
     monkeypatch.setattr(routing, "get_request_handler", making)
-    app = FastAPI()
-    if when == "before":
-        app.get("/")(in_a_thread)
-    install(app, registry_of(layer))
+    app, router = FastAPI(), APIRouter()
     if when == "after":
-        app.get("/")(in_a_thread)
+        install(app, registry_of(layer))
+    (app if place == "application" else router).get("/x")(handler)
+    app.include_router(router)
+    if when == "before":
+        install(app, registry_of(layer))
     with client_of(app) as client:
-        ran.clear()  # FastAPI has perhaps been probed
-        assert said(client, "/") == "[5]"
-    assert ran == ["layer", "library"]
+        for _ in range(3):
+            ran.clear()  # at first FastAPI has perhaps been probed
+            assert said(client, "/x") == "[5]"
+            assert ran == ["layer", *["library"] * (kinds == "all" or handler is in_a_thread)]
 
 
 # -- around the application of a route ---------------------------------------------------------------------------------

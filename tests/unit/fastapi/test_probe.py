@@ -11,8 +11,9 @@ from fastapi import APIRouter, FastAPI, routing
 from fastapi.routing import APIWebSocketRoute
 from starlette.requests import HTTPConnection
 
+from interceptors import InterceptorRegistry, InvocationContext, Next
 from interceptors.errors import IncompatibleLibraryError
-from interceptors.fastapi import probe
+from interceptors.fastapi import install, probe
 from tests.integration.support import ask, started
 from tests.unit.fastapi.serving import app_of
 
@@ -134,3 +135,27 @@ async def test_what_others_have_put_into_fastapi_finds_the_application(monkeypat
     monkeypatch.setattr(routing, "solve_dependencies", solving)
     async with started(app_of()):
         assert seen == {FastAPI}
+
+
+async def test_a_registry_may_be_installed_on_every_application_that_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a plugin of a test suite: the application of the probe is not one of these."""
+    ran: list[str] = []
+
+    async def layer(ctx: InvocationContext, next: Next) -> Any:
+        ran.append(str(ctx.source))
+        return await next()
+
+    initialise = FastAPI.__init__
+
+    def installing(app: FastAPI, **options: Any) -> None:
+        initialise(app, **options)
+        registry = InterceptorRegistry()
+        registry.add_global(layer)
+        install(app, registry)
+
+    monkeypatch.setattr(FastAPI, "__init__", installing)
+    monkeypatch.setattr(probe._Probed, "is_well", False)
+    app = FastAPI()
+    app.get("/x")(lambda: 1)
+    assert (await ask(app, "/x")).json() == 1
+    assert ran == ["route GET /x"]
