@@ -6,10 +6,11 @@ from functools import partial
 from operator import is_
 from typing import Any, NamedTuple, final
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from interceptors.describing import location, name_of
 from interceptors.errors import AlreadyInstalledError, UnreachedInterceptorError, UnreachedRouteWarning
 from interceptors.fastapi.found_routes import found_routes, mounted_applications, routes_of
 from interceptors.fastapi.gates import adopt, gate_of
@@ -32,7 +33,10 @@ def installation_of(app: object) -> "Installation | None":
 
 @final
 class Installation:
-    """What `install` puts on an application. It only adds: to the router's own stack, and to the lifespan."""
+    """What `install` puts on an application. It only adds: to the router's own stack, and to the lifespan.
+
+    A router that has its own way to call its routes, as Cadwyn's, may pass its stack by; there it is a middleware.
+    """
 
     def __init__(self, app: FastAPI, registry: InterceptorRegistry, probe: Callable[[], Awaitable[None]]) -> None:
         self.app = app
@@ -49,7 +53,17 @@ class Installation:
         self._mounts: list[_Mounted] = []
         app.state.interceptors = registry
         app.state.interceptors_installation = self
-        app.router.middleware_stack = self._guard(app.router.middleware_stack)
+        if type(app.router).__call__ is APIRouter.__call__:
+            app.router.middleware_stack = self._guard(app.router.middleware_stack)
+        elif app.middleware_stack is None:
+            app.add_middleware(self._guard)
+        else:
+            raise UnreachedInterceptorError(
+                f"Call install(app, registry) before the first request: {name_of(type(app.router))} "
+                f"({location(type(app.router))}), the application's router, calls its routes in its own way, and what "
+                f"looks after them there can only be put on an application that has not started.",
+                app.router,
+            )
         check_in_lifespan(app.router, self.check)
 
     # -- reaching ------------------------------------------------------------------------------------------------------

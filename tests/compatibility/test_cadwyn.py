@@ -18,7 +18,19 @@ from fastapi import FastAPI
 
 from interceptors import InterceptorRegistry
 from interceptors.fastapi import UnreachedRouteWarning, create_router, install
-from tests.compatibility.support import DECLARE, INSTALL, Ask, Order, Recorded, Shop, alike, asks_below, look, same
+from tests.compatibility.support import (
+    DECLARE,
+    INSTALL,
+    Ask,
+    Order,
+    Recorded,
+    Shop,
+    alike,
+    asks_below,
+    look,
+    same,
+    with_and_without_lifespan,
+)
 
 
 def make_app() -> FastAPI:
@@ -79,11 +91,12 @@ def only_its_documentation_is_unreached() -> Iterator[None]:
         assert [title for title in warning.message.functions if "cadwyn/applications.py" not in title] == []
 
 
+@with_and_without_lifespan
 @pytest.mark.parametrize("order", [(DECLARE, INSTALL), (INSTALL, DECLARE)], ids=", ".join)
-async def test_versions_answer_the_same(order: Order) -> None:
+async def test_versions_answer_the_same(order: Order, lifespan: bool) -> None:
     """What converts answers for old versions is inside of our layer, which runs once."""
     with only_its_documentation_is_unreached():
-        seen = await same(SHOP, order, set_up, asks=ASKS, declare=declare)
+        seen = await same(SHOP, order, set_up, asks=ASKS, declare=declare, lifespan=lifespan)
     bodies = [body for ask, _, _, body in seen.answers if ask.path == "/v1/shelf/orders/7" and ask.reaches]
     assert bodies == [b'{"order":7,"of":"ada","cents":250}', b'{"order":7,"of":"ada","sum":250}']
 

@@ -12,7 +12,7 @@ from dependency_injector.wiring import Closing, Provide
 from fastapi import APIRouter, Depends, FastAPI, Request, WebSocket
 from fastapi.responses import PlainTextResponse
 from fastapi.testclient import TestClient
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import Match, Mount, Route, WebSocketRoute
 
 from interceptors import (
     AlreadyInstalledError,
@@ -944,3 +944,52 @@ def test_a_near_miss_is_told_when_the_application_starts(kind: str):
     with pytest.warns(warning) as caught, TestClient(app) as client:
         assert client.get("/").json() == "shown"
     assert len(caught) == 1
+
+
+class Calling(APIRouter):
+    """A router that calls its routes in its own way, past its stack, as Cadwyn's does."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self.lifespan(scope, receive, send)
+            return
+        for route in self.routes:
+            match, child = route.matches(scope)
+            if match is Match.FULL:
+                await route.handle({**scope, **child}, receive, send)
+                return
+
+
+def application_that_calls_by_itself() -> FastAPI:
+    app = FastAPI()
+    app.router.__class__ = Calling
+    return app
+
+
+@pytest.mark.parametrize("order", ["install, declare", "declare, install"])
+@pytest.mark.parametrize("has_lifespan", [True, False])
+async def test_a_router_that_calls_its_routes_in_its_own_way(order: str, has_lifespan: bool):
+    """Functions of included routers and routes that come late are reached, and wrong ones are refused."""
+    log: list[str] = []
+    app, registry, router = application_that_calls_by_itself(), InterceptorRegistry(), APIRouter()
+    registry.add_global(layer(log, "global"))
+    for step in order.split(", "):
+        if step == "install":
+            install(app, registry)
+        else:
+            router.get("/x")(lambda: 1)
+            app.include_router(router)
+    async with started(app) if has_lifespan else client_of(app) as client:
+        assert (await client.get("/x")).json() == 1
+        app.get("/late")(lambda: 2)
+        assert (await client.get("/late")).json() == 2
+    assert log == ["global-pre", "global-post"] * 2
+
+
+async def test_where_a_router_calls_its_own_way_it_is_too_late_after_the_start():
+    """Nothing could look after its routes: refused, and not open."""
+    app = application_that_calls_by_itself()
+    app.get("/x")(lambda: 1)
+    assert (await ask(app, "/x")).json() == 1
+    with pytest.raises(UnreachedInterceptorError, match="before the first request: Calling"):
+        install(app, InterceptorRegistry())
