@@ -19,7 +19,7 @@ from interceptors.describing import location, name_of
 from interceptors.errors import InvalidTargetError, WrongCallError
 from interceptors.metadata import changes
 from interceptors.plan import Plan
-from interceptors.sharing import Places, check_place
+from interceptors.sharing import KnownDoors, check_place
 from interceptors.target import Target
 
 __all__ = ["Entry", "Registered", "called_in", "run"]
@@ -31,7 +31,7 @@ class Registered(Protocol):
     @property
     def registrations(self) -> Registrations: ...
     @property
-    def places(self) -> "Places[Entry]": ...
+    def doors(self) -> "KnownDoors[Entry]": ...
 
 
 @final
@@ -49,7 +49,7 @@ class Entry:
     registry, no name of a method or no source.
     """
 
-    __slots__ = ("__weakref__", "_holder", "_places", "_plan", "_source", "registry", "target")
+    __slots__ = ("__weakref__", "_holder", "_known_by", "_plan", "_source", "registry", "target")
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Entry:
             )
         self._source = InvocationSource(source) if isinstance(source, str) else source
         self._plan: Plan | None = None
-        self._places = registry.places.add(self, self.target)
+        self._known_by = registry.doors.add(self, self.target)
 
     @property
     def title(self) -> str:
@@ -173,18 +173,18 @@ class Entry:
     def _compile(self) -> Plan:
         if self._holder is not None or self.target.is_stale:
             self.target = self._renewed()
-            self._places = self.registry.places.add(self, self.target)
+            self._known_by = self.registry.doors.add(self, self.target)
         self._check_place()
         plan = self._plan = compile_plan(self.registry.registrations, self.target, self._source)
         return plan
 
     def _check_place(self) -> None:
         """Refuse a function that was decorated for one of its places, in all places that are known here."""
-        places = self.registry.places
+        doors = self.registry.doors
         try:
-            check_place(self.target, lambda function: (door.target for door in places.of(function) if door is not self))
+            check_place(self.target, lambda function: (door.target for door in doors.of(function) if door is not self))
         except InvalidTargetError as error:
-            for door in places.of(error.target):
+            for door in doors.of(error.target):
                 door._plan = None
             changes.note()  # so that no call goes on with what it knows
             raise

@@ -36,7 +36,7 @@ from interceptors.ordering import check_ordered, order_groups
 from interceptors.oversights import find_oversights
 from interceptors.proxies import check_no_proxy, make_proxy
 from interceptors.requirements import Requirement
-from interceptors.sharing import Places
+from interceptors.sharing import KnownDoors
 from interceptors.target import Target, check_method_name
 
 __all__ = ["InterceptorRegistry"]
@@ -70,7 +70,7 @@ class InterceptorRegistry:
             Injector(container, current_user), observers=(warn_of_forgotten_return(),) if debug else ()
         )
         """All that is known at this moment; each change makes new ones."""
-        self.places: Places[Entry] = Places()
+        self.doors: KnownDoors[Entry] = KnownDoors()
         """The doors that lead into its chains, as long as somebody has them."""
         self._lock = RLock()  # around each change; nothing else is acquired in it
         self._globals: tuple[GlobalEntry, ...] = ()  # in the order in which they were registered
@@ -287,7 +287,7 @@ class InterceptorRegistry:
 
     def oversights(self) -> Iterator[InterceptorWarning]:
         """The warnings of `problems()`, which need the doors of an application's routes: so they come last."""
-        yield from find_oversights(self._globals, self.ordered_groups, self.places.doors(), self._meant)
+        yield from find_oversights(self._globals, self.ordered_groups, self.doors.all(), self._meant)
 
     def validate(self) -> None:
         """Resolve every key of the global interceptors and check every constructor; warn of what is surely not meant.

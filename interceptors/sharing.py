@@ -14,7 +14,7 @@ on routes or events, when what is recorded on it was recorded already.
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from inspect import isfunction
-from threading import Lock
+from threading import RLock
 from typing import Any, Generic, TypeVar, final
 from weakref import WeakSet, WeakValueDictionary
 
@@ -24,7 +24,7 @@ from interceptors.kinds import identity
 from interceptors.metadata import Metadata, functions_in, metadata_of
 from interceptors.target import Target
 
-__all__ = ["Places", "check_place"]
+__all__ = ["KnownDoors", "check_place"]
 
 _MOST_NAMED = 5
 
@@ -32,14 +32,14 @@ T = TypeVar("T")
 
 
 @final
-class Places(Generic[T]):
+class KnownDoors(Generic[T]):
     """What leads to a function: the doors of a registry, as long as somebody has them.
 
     They are found by the function, as there may be thousands of doors, and each asks when its chain is compiled.
     """
 
     def __init__(self) -> None:
-        self._lock = Lock()  # nothing else is acquired in it
+        self._lock = RLock()  # nothing else is acquired in it; what the collector runs meanwhile may come back
         self._doors: WeakValueDictionary[int, WeakSet[T]] = WeakValueDictionary()  # by the id of a function
 
     def add(self, door: T, target: Target) -> object:
@@ -55,7 +55,7 @@ class Places(Generic[T]):
         with self._lock:
             return list(self._doors.get(id(function), ()))
 
-    def doors(self) -> set[T]:
+    def all(self) -> set[T]:
         """All of them."""
         with self._lock:
             return {door for doors in self._doors.values() for door in doors}

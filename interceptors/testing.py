@@ -198,7 +198,7 @@ def _replaced(
     replacement = Replacement(same, by, is_used=same in _of_globals(registry))
     with registry.replacing(replacement):
         yield
-    if not (replacement.is_used or any(same in _of_chain(entry) for entry in registry.places.doors())):
+    if not (replacement.is_used or any(same in _of_chain(entry) for entry in registry.doors.all())):
         name = name_of(interceptor)
         raise NothingReplacedError(
             f"{name} ({location(interceptor)}) is in no chain of the registry, so nothing was replaced. Name the very "

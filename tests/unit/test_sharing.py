@@ -351,11 +351,11 @@ def test_doors_are_found_by_their_function_as_long_as_somebody_has_them() -> Non
 
     registry = InterceptorRegistry()
     doors = [Entry(registry, function) for function in (one, other, one)]
-    assert (set(registry.places.of(one)), registry.places.of(other)) == ({doors[0], doors[2]}, [doors[1]])
-    assert registry.places.doors() == set(doors)
+    assert (set(registry.doors.of(one)), registry.doors.of(other)) == ({doors[0], doors[2]}, [doors[1]])
+    assert registry.doors.all() == set(doors)
     doors.clear()
     gc.collect()
-    assert (registry.places.of(one), registry.places.doors()) == ([], set())
+    assert (registry.doors.of(one), registry.doors.all()) == ([], set())
 
 
 def test_the_doors_of_others_may_come_and_go_meanwhile() -> None:
