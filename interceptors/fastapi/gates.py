@@ -155,11 +155,11 @@ class Gate:
         `is_first`: none was made of the call itself. Others look at it then, and put something around it, as sentry-sdk
         does around a `def`; so one is made of it, too. What they put around it later would be there twice.
         """
-        dependant, is_answer = self.dependant, not is_stream(self.picture)
-        if is_first or (is_answer and is_coroutine(dependant.call)):
+        dependant = self.dependant
+        if is_first:
             with reading(self.picture, self.route):
                 made = make()
-            if is_answer and is_coroutine(dependant.call):
+            if is_coroutine(dependant.call) and not is_stream(self.picture):
                 return made
         call = dependant.call
 

@@ -279,7 +279,7 @@ def test_a_route_class_may_make_the_call_of_a_def_in_its_own_way(route_class: ty
     assert ran == ["in_a_thread"]
 
 
-@pytest.mark.parametrize("place", ["application", "included"])
+@pytest.mark.parametrize("place", ["application", "included", "copied"])
 @pytest.mark.parametrize("handler", [in_a_thread, coroutine])
 @pytest.mark.parametrize(("kinds", "when"), [("def", "before"), ("def", "after"), ("all", "before"), ("all", "after")])
 def test_what_is_put_around_a_call_when_its_handler_is_made_runs_once(
@@ -316,7 +316,9 @@ def test_what_is_put_around_a_call_when_its_handler_is_made_runs_once(
     app, router = FastAPI(), APIRouter()
     if when == "after":
         install(app, registry_of(layer))
-    (app if place == "application" else router).get("/x")(handler)
+    (router if place == "included" else app).get("/x")(handler)
+    if place == "copied":
+        copied(app)
     app.include_router(router)
     if when == "before":
         install(app, registry_of(layer))
