@@ -27,7 +27,7 @@ def with_values(door: Callable[..., Any], entry: Entry, *, in_a_thread: bool) ->
     if wired is None:
         return door
 
-    async def resolving(**values: Any) -> Any:
+    async def resolving(*args: Any, **values: Any) -> Any:
         asked = {
             name: provider
             for name, provider in wired.injections.items()  # replaced when the container is wired once more
@@ -35,7 +35,7 @@ def with_values(door: Callable[..., Any], entry: Entry, *, in_a_thread: bool) ->
         }
         if asked and not entry.is_bare:
             values |= await (run_in_threadpool(_called, asked) if in_a_thread else _awaited(asked))
-        return await door(**values)
+        return await door(*args, **values)
 
     return resolving
 
@@ -45,5 +45,9 @@ def _called(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _awaited(asked: dict[str, Any]) -> dict[str, Any]:
-    found = _called(asked)
-    return {name: await value if inspect.isawaitable(value) else value for name, value in found.items()}
+    # One after the other: of several that are made at once an error would leave some that nobody awaits.
+    found: dict[str, Any] = {}
+    for name, provider in asked.items():
+        value = provider()
+        found[name] = await value if inspect.isawaitable(value) else value
+    return found

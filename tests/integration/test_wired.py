@@ -1,6 +1,7 @@
 """Handlers with dependency-injector's `@inject`: layers see the values that they get, not markers."""
 
 import asyncio
+import gc
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -40,6 +41,7 @@ class Container(containers.DeclarativeContainer):
     later = providers.Coroutine(made_later)
     resource = providers.Resource(opened, log)
     limit = providers.Object(3)
+    failing = providers.Object("never")
 
 
 @pytest.fixture
@@ -210,6 +212,43 @@ async def test_what_a_layer_puts_there_is_what_the_handler_gets(container: Conta
         container.unwire()  # then FastAPI and the handler have what they have without us: a marker
         container.wire([sys.modules[__name__]])
         assert (await client.get("/x")).json() == 6
+
+
+async def fails() -> str:
+    raise LookupError("no such thing")
+
+
+@pytest.mark.parametrize("order", ["later first", "failing first"])
+async def test_what_cannot_be_made_leaves_nothing_that_nobody_awaits(container: Container, order: str) -> None:
+    """The handler is not called, and Python has nothing to warn of."""
+    app, registry = FastAPI(), InterceptorRegistry()
+    registry.add_global(passing)
+    app.get("/x")(needing_two if order == "later first" else needing_two_the_other_way)
+    install(app, registry)
+    with container.failing.override(providers.Coroutine(fails)):
+        with pytest.raises(LookupError, match="no such thing"):
+            await ask(app, "/x")
+        gc.collect()
+
+
+@inject
+async def needing_two(
+    later: Annotated[str, Depends(Provide[Container.later])],
+    failing: Annotated[str, Depends(Provide[Container.failing])],
+) -> None:
+    raise AssertionError
+
+
+@inject
+async def needing_two_the_other_way(
+    failing: Annotated[str, Depends(Provide[Container.failing])],
+    later: Annotated[str, Depends(Provide[Container.later])],
+) -> None:
+    raise AssertionError
+
+
+async def passing(ctx: InvocationContext, next: Next) -> Any:
+    return await next()
 
 
 @inject
