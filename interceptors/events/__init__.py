@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 from interceptors.errors import IncompatibleLibraryError, MissingExtraError, WrongCallError
 from interceptors.events.context import EventContext
 from interceptors.events.dispatcher import EventDispatcher
-from interceptors.events.errors import DispatcherNotRunningError, EventError, UnknownEventError
+from interceptors.events.errors import DispatcherNotRunningError, EventError, GiveUp, RetryLater, UnknownEventError
 from interceptors.events.marks import event
 
 if TYPE_CHECKING:
-    from interceptors.events.outbox import DeadEvent, Outbox
+    from interceptors.events.outbox import DeadEvent, HandlerStatus, Outbox, OutboxRow
 
 __all__ = [
     "DeadEvent",
@@ -17,9 +17,13 @@ __all__ = [
     "EventContext",
     "EventDispatcher",
     "EventError",
+    "GiveUp",
+    "HandlerStatus",
     "IncompatibleLibraryError",
     "MissingExtraError",
     "Outbox",
+    "OutboxRow",
+    "RetryLater",
     "UnknownEventError",
     "WrongCallError",
     "event",
@@ -28,7 +32,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """The outbox needs SQLAlchemy, which is an extra; the rest works without. Raises MissingExtraError."""
-    if name not in ("DeadEvent", "Outbox"):
+    if name not in ("DeadEvent", "HandlerStatus", "Outbox", "OutboxRow"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from interceptors.events import outbox  # noqa: PLC0415
 

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from anyio import CapacityLimiter
+
 from interceptors.context import InvocationContext
 from interceptors.events.own_session import OwnSession
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
-__all__ = ["EVENT", "EventContext", "EventValue", "live_of", "own_session_of", "take_delivery"]
+__all__ = ["EVENT", "EventContext", "EventValue", "live_of", "own_session_of", "take_delivery", "thread_limits_of"]
 
 EVENT = "event"
 """The source type of every invocation that the event dispatcher starts."""
@@ -50,6 +52,8 @@ class EventContext(InvocationContext):
     """Objects that exist in the publisher's process only; empty where an event was stored."""
 
     _own: OwnSession
+    _threads: CapacityLimiter
+    _timeout: float | None
 
     @property
     def request(self) -> Any:
@@ -65,10 +69,20 @@ class EventContext(InvocationContext):
         return self._own.get()
 
 
-def take_delivery(ctx: EventContext, live: Mapping[str, object], own: OwnSession) -> OwnSession:
-    """Have a context deliver these objects of the publisher's process, with this session; gives the session."""
-    ctx._live, ctx._own = live, own
+def take_delivery(
+    ctx: EventContext, live: Mapping[str, object], own: OwnSession, threads: CapacityLimiter, timeout: float | None
+) -> OwnSession:
+    """Have a context deliver these objects of the publisher's process, with this session; gives the session.
+
+    `threads`, `timeout`: where a `def` handler runs, and how many seconds it may take.
+    """
+    ctx._live, ctx._own, ctx._threads, ctx._timeout = live, own, threads, timeout
     return own
+
+
+def thread_limits_of(ctx: EventContext) -> tuple[CapacityLimiter, float | None]:
+    """Where a `def` handler runs, and how many seconds it may take."""
+    return ctx._threads, ctx._timeout
 
 
 def live_of(ctx: EventContext) -> Mapping[str, object]:

@@ -1,6 +1,7 @@
 """Declared events: pydantic models, their names and snapshots, and the signatures of their handlers."""
 
 import json
+import math
 from collections.abc import Callable
 from functools import partial
 from inspect import Parameter
@@ -15,7 +16,7 @@ from interceptors.events.errors import EventError
 from interceptors.events.handlers import ArgumentMaker, check_function, special_arguments
 from interceptors.signatures import InjectedParameter, SpecialType, read_function
 
-__all__ = ["argument_maker", "check_key", "event_name", "snapshot"]
+__all__ = ["argument_maker", "check_delay", "check_key", "event_name", "snapshot"]
 
 _LONGEST_KEY = 255  # what an outbox stores
 
@@ -51,6 +52,12 @@ def check_key(key: object) -> None:
     """In every mode, so that the mode changes nothing. Raises EventError."""
     if key is not None and not (isinstance(key, str) and 0 < len(key) <= _LONGEST_KEY and "\0" not in key):
         raise EventError(f'The key {key!r} is no text of 1 to {_LONGEST_KEY} characters, without NUL: key="order:7"')
+
+
+def check_delay(delay: object) -> None:
+    """Raises EventError."""
+    if delay is not None and not (isinstance(delay, int | float) and 0 <= delay < math.inf):
+        raise EventError(f"delay={delay!r}: write after how many seconds the event is to be delivered.")
 
 
 def argument_maker(event: type[BaseModel], function: Callable[..., object]) -> ArgumentMaker:

@@ -1,5 +1,6 @@
 """One delivery: the handler's chain is run in a context of its own, with a session of its own."""
 
+import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -9,10 +10,13 @@ import anyio
 
 from interceptors.events.context import EventContext, take_delivery
 from interceptors.events.handlers import EventHandler
-from interceptors.events.own_session import OwnSession, Sessions
+from interceptors.events.means import Means
+from interceptors.events.own_session import OwnSession
 from interceptors.registry import InterceptorRegistry
 
-__all__ = ["Delivery", "deliver", "is_cancelled"]
+__all__ = ["Delivery", "deliver", "is_cancelled", "say"]
+
+log = logging.getLogger("interceptors.events")
 
 
 @final
@@ -22,20 +26,38 @@ class Delivery:
 
     handler: EventHandler
     event_id: str
+    key: str | None
     payload: dict[str, Any]
     attempt: int
     live: Mapping[str, object]
 
 
+def say(
+    level: int,
+    text: str,
+    event_id: str,
+    handler: str,
+    key: str | None,
+    attempt: int,
+    *args: object,
+    error: BaseException | None = None,
+) -> None:
+    """Log something about a delivery; by what the line ends with, and by its fields, the row is found."""
+    fields = {"event_id": event_id, "handler": handler, "key": key, "attempt": attempt}
+    ends = " [event_id=%s handler=%s key=%s attempt=%s]"
+    log.log(level, text + ends, *args, *fields.values(), exc_info=error, extra=fields)
+
+
 async def deliver(
     registry: InterceptorRegistry,
     delivery: Delivery,
-    sessions: Sessions | None,
-    before_commit: Callable[[OwnSession], Awaitable[None]] | None = None,
+    means: Means,
+    finish: Callable[[OwnSession], Awaitable[None]] = OwnSession.commit,
 ) -> None:
     """Run the handler through its chain; its session is committed when the chain has returned, else rolled back.
 
-    `before_commit` is the last to use the session. Raises what the chain or the commit raises.
+    `finish` is the last to use the session, and commits it. Raises what the chain or the commit raises, and
+    TimeoutError where the handler may take so long and no longer.
     """
     handler = delivery.handler
     entry = handler.entry(registry)
@@ -43,14 +65,16 @@ async def deliver(
     ctx = cast("EventContext", entry.context((), arguments))
     ctx.name, ctx.event_id, ctx.attempt = handler.event, delivery.event_id, delivery.attempt
     ctx.payload = delivery.payload
-    own = take_delivery(ctx, delivery.live, OwnSession(sessions))
+    timeout = means.timeout if handler.timeout is None else handler.timeout
+    own = take_delivery(ctx, delivery.live, means.session(), means.threads, timeout)
     async with entry.running_as(ctx):
         try:
             arguments.update(handler.all_arguments(ctx))  # by name they are the context's
-            await entry.run(ctx)
-            if before_commit is not None:
-                await before_commit(own)
-            await own.commit()
+            with anyio.move_on_after(timeout) as limit:
+                await entry.run(ctx)
+            if limit.cancelled_caught:
+                raise TimeoutError(f"{handler.title} took longer than {timeout:g} seconds")
+            await finish(own)
         except BaseException:
             await own.roll_back()
             raise

@@ -1,8 +1,8 @@
 """The event dispatcher: what is published reaches its handlers, in this process or through the outbox."""
 
 import json
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -11,15 +11,17 @@ from uuid import uuid4
 import anyio
 from pydantic import BaseModel
 
-from interceptors.calling import written
+from interceptors.calling import check_words, written
 from interceptors.describing import location, name_of
-from interceptors.events.declared import argument_maker, check_key, event_name, snapshot
+from interceptors.events.declared import argument_maker, check_delay, check_key, event_name, snapshot
 from interceptors.events.delivery import Delivery, deliver
 from interceptors.events.errors import DispatcherNotRunningError, EventError, UnknownEventError
 from interceptors.events.handlers import EventHandler, check_function
 from interceptors.events.held import Held
 from interceptors.events.in_process import InProcess, log
+from interceptors.events.means import Means
 from interceptors.events.own_session import Sessions
+from interceptors.events.stored_names import stored_name
 from interceptors.registry import InterceptorRegistry
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ __all__ = ["EventDispatcher"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_MAX_RUNNING = 100
+
 
 class EventDispatcher:
     """Takes events and runs their handlers, each through the chain of `registry`. Used with asyncio.
@@ -39,8 +43,10 @@ class EventDispatcher:
     `sessions`: makes the handlers' sessions (an `async_sessionmaker`); the outbox's if left out.
     `outbox`: stores what is published, so that it survives; without it everything is delivered in this process.
     `broker`: a taskiq broker that carries what is stored to workers.
-    `relay`: run a relay while the dispatcher is entered.
-    `max_running`: how many deliveries run at once; the rest waits. `drain`: how long leaving waits for them, in seconds.
+    `relay`: run a relay while the dispatcher is entered; False says that another process does.
+    `max_running`: how many deliveries run at once (100), with an outbox no more than the pool of the handlers' sessions
+    has connections; the rest waits. `timeout`: after how many seconds a handler is cancelled that says nothing of its
+    own. `drain`: how many seconds leaving waits for what runs.
     """
 
     def __init__(
@@ -51,21 +57,26 @@ class EventDispatcher:
         outbox: "Outbox | None" = None,
         broker: Any = None,
         relay: bool = True,
-        max_running: int = 100,
+        max_running: int | None = None,
+        timeout: float | None = None,
         drain: float = 10.0,
     ) -> None:
         if broker is not None and outbox is None:
             raise EventError(
                 "A broker carries what an outbox stores: EventDispatcher(registry, outbox=Outbox(...), broker=...)."
             )
-        if max_running < 1 or not drain >= 0:
-            raise ValueError(f"max_running={max_running!r} and drain={drain!r}: at least 1, and at least 0 seconds")
+        running = _MAX_RUNNING if max_running is None else max_running
+        if running < 1 or not drain >= 0 or not (timeout is None or timeout > 0):
+            raise ValueError(
+                f"{max_running=}, {drain=}, {timeout=}: at least 1, at least 0 seconds, more than 0 seconds"
+            )
         self._registry = registry
         self._outbox = outbox
         self._broker = broker
-        self._sessions = outbox.sessions if sessions is None and outbox is not None else sessions
+        sessions = outbox.sessions if sessions is None and outbox is not None else sessions
+        self._means = Means(sessions, running, timeout)
+        self._asked_for_so_many = max_running is not None
         self._relays = relay
-        self._max_running = max_running
         self._drain = drain
         self._end = 0.0  # when draining is over
         self._handlers: dict[str, list[EventHandler]] = {}
@@ -76,20 +87,23 @@ class EventDispatcher:
 
     # -- declaring -----------------------------------------------------------------------------------------------------
 
-    @written("@events.on(OrderPaid)", "durable", "attempts", "name")
+    @written("@events.on(OrderPaid)", "durable", "attempts", "timeout", "name")
     def on(
         self,
         event: type[BaseModel],
         *,
         durable: bool | None = None,
         attempts: int | None = None,
+        timeout: float | None = None,
         name: str | None = None,
+        aliases: Sequence[str] = (),
     ) -> Callable[[F], F]:
         """Declare a handler of an event; the function stays what it is.
 
         `durable=False` keeps it in this process although there is an outbox; `attempts`: how often it may start, if
-        not as often as the outbox says; `name`: how stored events find it, `module.qualname` if left out.
-        Raises EventError for a signature, an event or options that cannot work.
+        not as often as the outbox says; `timeout`: after how many seconds an attempt has failed; `name`: how stored
+        events find it, `module.qualname` if left out; `aliases`: names that it had before, under which events may still
+        be stored. Raises EventError for a signature, an event or options that cannot work.
         """
         event_is = event_name(event)
 
@@ -101,8 +115,18 @@ class EventDispatcher:
                     f"{event_is!r}; give one an `event_name: ClassVar[str]`."
                 )
             check_function(function)
-            called = name or f"{function.__module__}.{function.__qualname__}"
-            self.add(EventHandler(event_is, called, function, argument_maker(event, function), durable, attempts))
+            self.add(
+                EventHandler(
+                    event_is,
+                    name or stored_name(function),
+                    function,
+                    argument_maker(event, function),
+                    durable,
+                    attempts,
+                    timeout,
+                    check_words(aliases, "aliases"),
+                )
+            )
             self._classes[event_is] = event
             return function
 
@@ -114,16 +138,17 @@ class EventDispatcher:
             raise EventError(
                 f"{handler.title} is durable, but there is no outbox: EventDispatcher(registry, outbox=Outbox(...))."
             )
-        if handler.asks_for_session and self._sessions is None:
+        if handler.asks_for_session and self._means.sessions is None:
             raise EventError(
                 f"{handler.title} takes a session, but there are none: EventDispatcher(registry, sessions=...)."
             )
         others = self._handlers.setdefault(handler.event, [])
         for other in others:
-            if other.name == handler.name:
+            both = [each for each in handler.names if each in other.names]
+            if both:
                 raise EventError(
-                    f"{handler.title} and {other.title} both handle {handler.event!r} as {handler.name!r}; give one "
-                    f"another `name=`."
+                    f"{handler.title} and {other.title} both handle {handler.event!r} as {both[0]!r}; give one another "
+                    f"`name=`, or take it out of its `aliases=`."
                 )
         if self._in_process is not None:
             handler.entry(self._registry).check()
@@ -141,8 +166,15 @@ class EventDispatcher:
 
     # -- publishing ----------------------------------------------------------------------------------------------------
 
-    async def publish(self, event: BaseModel, *, session: "AsyncSession | None" = None, key: str | None = None) -> str:
-        """Hand an event to its handlers; gives its id.
+    async def publish(
+        self,
+        event: BaseModel,
+        *,
+        session: "AsyncSession | None" = None,
+        key: str | None = None,
+        delay: float | None = None,
+    ) -> str:
+        """Hand an event to its handlers, `delay` seconds from now or from the commit; gives its id.
 
         With a `session` it happens with the session's outermost commit, and not at all if what was done there is
         rolled back. Stored events of one `key` are handled one after the other, in the order of their commits. For that
@@ -151,6 +183,7 @@ class EventDispatcher:
         Raises UnknownEventError if nobody handles it, DispatcherNotRunningError, and EventError.
         """
         check_key(key)
+        check_delay(delay)
         name = event_name(type(event))
         if not self._has(name):
             raise UnknownEventError(name, self._handlers)
@@ -160,7 +193,7 @@ class EventDispatcher:
                 f"{name_of(type(event))} ({location(type(event))}) is not the event that is handled as {name!r}: that "
                 f"is {name_of(known)} ({location(known)})."
             )
-        return await self.emit(name, snapshot(event), session=session, key=key)
+        return await self.emit(name, snapshot(event), session=session, key=key, delay=delay or 0.0)
 
     async def emit(
         self,
@@ -172,6 +205,7 @@ class EventDispatcher:
         live: Mapping[str, object] = MappingProxyType({}),
         durable: bool = True,
         waits: bool = True,
+        delay: float = 0.0,
     ) -> str:
         """For parts with events of their own: hand JSON values to the handlers of a name, if any; gives the event's id.
 
@@ -189,9 +223,9 @@ class EventDispatcher:
         if here:
             self._running(name)
         if stored and self._side is not None:
-            await self._side.store(stored, event_id, json.loads(text), key, session, waits=waits)
+            await self._side.store(stored, event_id, json.loads(text), key, session, waits=waits, delay=delay)
         if here:
-            put = partial(self._put, here, event_id, text, live)
+            put = partial(self._put, here, event_id, key, text, live, delay)
             if session is not None and durable:
                 from interceptors.events.after_commit import call_after_commit  # noqa: PLC0415 (needs SQLAlchemy)
 
@@ -208,14 +242,22 @@ class EventDispatcher:
             )
         return self._in_process
 
-    def _put(self, handlers: list[EventHandler], event_id: str, text: str, live: Mapping[str, object]) -> None:
+    def _put(
+        self,
+        handlers: list[EventHandler],
+        event_id: str,
+        key: str | None,
+        text: str,
+        live: Mapping[str, object],
+        delay: float,
+    ) -> None:
         """Queue it for each handler, which gets a copy of its own."""
         if self._in_process is None:  # left between publishing and the commit, which nothing may disturb any more
             name = handlers[0].event
             log.error("The event %s was committed after the dispatcher was left: it is not delivered", name)
             return
         for handler in handlers:
-            self._in_process.put(Delivery(handler, event_id, json.loads(text), 1, live))
+            self._in_process.put(Delivery(handler, event_id, key, json.loads(text), 1, live), delay)
 
     # -- running -------------------------------------------------------------------------------------------------------
 
@@ -250,12 +292,13 @@ class EventDispatcher:
     def _with_outbox(self, outbox: "Outbox") -> "Durable":
         from interceptors.events.durable import Durable  # noqa: PLC0415 (needs SQLAlchemy)
 
-        side = Durable(self._registry, outbox, self._sessions or outbox.sessions, self._max_running, self._drain)
+        asked = self._asked_for_so_many
+        side = Durable(self._registry, outbox, self._means, self._drain, relays=self._relays, asked=asked)
         if self._broker is not None:
             from interceptors.events.taskiq import TaskiqCarrier  # noqa: PLC0415 (needs taskiq)
 
             enter = partial(self._enter, relays=False)
-            side.carrier = TaskiqCarrier(self._broker, outbox, side.deliveries, side.known, enter, self._held.leave)
+            side.carrier = TaskiqCarrier(self._broker, outbox, side, enter, self._held.leave)
         return side
 
     async def _enter(self, *, relays: bool) -> None:
@@ -268,20 +311,19 @@ class EventDispatcher:
                 handler.entry(self._registry).check()
         if self._side is not None:
             await self._side.check()
-        self._in_process = InProcess(self._deliver, self._max_running)
+        self._in_process = InProcess(self._deliver, self._means.max_running)
 
     async def _run(self, left: anyio.Event, *, relays: bool) -> None:
         in_process = self._running("")
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(in_process.run, tasks)
-                async with anyio.create_task_group() as until_left:
-                    if self._side is not None:
-                        tasks.start_soon(self._side.deliveries.renew)
-                        if relays:
+                async with nullcontext() if self._side is None else self._side.entered():
+                    async with anyio.create_task_group() as until_left:
+                        if self._side is not None and relays:
                             until_left.start_soon(self._side.relay_until, left)
-                    await left.wait()
-                    self._end = anyio.current_time() + self._drain
+                        await left.wait()
+                        self._end = anyio.current_time() + self._drain
                 await in_process.drain(max(self._end - anyio.current_time(), 0.0))
                 self._in_process = None
                 tasks.cancel_scope.cancel()
@@ -290,4 +332,4 @@ class EventDispatcher:
             in_process.close()
 
     async def _deliver(self, delivery: Delivery) -> None:
-        await deliver(self._registry, delivery, self._sessions)
+        await deliver(self._registry, delivery, self._means)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from interceptors.describing import nearest, suggest
 from interceptors.errors import InterceptorError
 
-__all__ = ["DispatcherNotRunningError", "EventError", "UnknownEventError"]
+__all__ = ["DispatcherNotRunningError", "EventError", "GiveUp", "RetryLater", "UnknownEventError"]
 
 
 class EventError(InterceptorError):
@@ -31,3 +31,23 @@ class UnknownEventError(EventError, LookupError):
 
 class DispatcherNotRunningError(EventError, RuntimeError):
     """The dispatcher has not been entered, or has been left."""
+
+
+class GiveUp(Exception):  # noqa: N818 (a handler says what is to happen)
+    """Raised by a handler of stored events: trying again is no use. The event is dead at once, with what is said here.
+
+    >>> raise GiveUp("no such address")
+    """
+
+
+class RetryLater(Exception):  # noqa: N818 (a handler says what is to happen)
+    """Raised by a handler of stored events: start again in so many seconds, and do not count this attempt.
+
+    Raises ValueError for less than 0 seconds.
+    """
+
+    def __init__(self, seconds: float, why: str = "") -> None:
+        if not 0 <= seconds < float("inf"):
+            raise ValueError(f"RetryLater({seconds!r}): write how many seconds to wait")
+        self.seconds = seconds
+        super().__init__(why or f"again in {seconds:g} seconds")

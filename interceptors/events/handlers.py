@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, TypeAlias, cast, final
 
+import anyio
 import anyio.to_thread
 
 from interceptors.context import InvocationContext, InvocationSource
 from interceptors.describing import location, name_of
 from interceptors.entry import Entry
-from interceptors.events.context import EVENT, EventContext, EventValue, own_session_of
+from interceptors.events.context import EVENT, EventContext, EventValue, own_session_of, thread_limits_of
 from interceptors.events.errors import EventError
 from interceptors.kinds import is_async
 from interceptors.metadata import Metadata, RegisteredAt, metadata_of
@@ -54,6 +55,10 @@ class EventHandler:
     """None: as the dispatcher has it."""
     attempts: int | None = None
     """None: as the outbox has it."""
+    timeout: float | None = None
+    """How many seconds an attempt may take; None: as the dispatcher has it."""
+    aliases: tuple[str, ...] = ()
+    """Names that it had before: events that were stored under them are its own."""
     recorded: Metadata | None = None
     """What decorators had recorded on the function when it was declared; None: what they have until now."""
     _entries: dict[InterceptorRegistry, Entry] = field(
@@ -66,9 +71,18 @@ class EventHandler:
             object.__setattr__(self, "recorded", metadata_of(self.function))
         if self.attempts is not None and self.attempts < 1:
             raise EventError(f"{self.title} has attempts={self.attempts!r}; it takes at least one.")
-        for what, name in (("event", self.event), ("handler", self.name)):
+        if self.timeout is not None and not self.timeout > 0:
+            raise EventError(f"{self.title} has timeout={self.timeout!r}; it takes seconds, more than 0.")
+        if isinstance(self.aliases, str) or self.name in self.aliases:
+            raise EventError(f'{self.title} has aliases={self.aliases!r}: write its former names, ("shop.mail",).')
+        for what, name in (("event", self.event), *[("handler", each) for each in (self.name, *self.aliases)]):
             if not 0 < len(name) <= _LONGEST_NAME:
                 raise EventError(f"{self.title}: the name of the {what}, {name!r}, has not 1 to {_LONGEST_NAME} signs.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its name, and those that it had before."""
+        return self.name, *self.aliases
 
     @property
     def title(self) -> str:
@@ -127,4 +141,12 @@ async def _call(ctx: InvocationContext, function: Any, args: Iterable[object], k
 async def _call_in_thread(
     ctx: InvocationContext, function: Any, args: Iterable[object], kwargs: Mapping[str, object]
 ) -> object:
-    return await _call(ctx, partial(anyio.to_thread.run_sync, partial(function, *args, **kwargs)), (), {})
+    return await _call(ctx, partial(_in_thread, cast("EventContext", ctx), partial(function, *args, **kwargs)), (), {})
+
+
+async def _in_thread(ctx: EventContext, call: Callable[[], object]) -> object:
+    """A thread cannot be stopped: whatever cancels us waits for it, but for the handler's own time."""
+    threads, timeout = thread_limits_of(ctx)
+    with anyio.CancelScope(shield=True), anyio.move_on_after(timeout):
+        return await anyio.to_thread.run_sync(call, limiter=threads, abandon_on_cancel=True)
+    raise TimeoutError(f"it took longer than {timeout:g} seconds; its thread goes on")

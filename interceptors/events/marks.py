@@ -1,10 +1,10 @@
 """`@event`: what a function in an event file says about its delivery. It only records."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from interceptors.calling import written
+from interceptors.calling import check_words, written
 from interceptors.events.handlers import check_function
 
 __all__ = ["EventOptions", "event", "event_options"]
@@ -20,21 +20,32 @@ class EventOptions:
 
     durable: bool | None = None
     attempts: int | None = None
+    timeout: float | None = None
+    name: str | None = None
+    aliases: tuple[str, ...] = ()
 
 
-@written("@event(durable=False)", "durable", "attempts")
-def event(*, durable: bool | None = None, attempts: int | None = None) -> Callable[[F], F]:
-    """Say how an event function of a resource is delivered to: stored or not, and how often it may start.
+@written("@event(durable=False)", "durable", "attempts", "timeout", "name")
+def event(
+    *,
+    durable: bool | None = None,
+    attempts: int | None = None,
+    timeout: float | None = None,
+    name: str | None = None,
+    aliases: Sequence[str] = (),
+) -> Callable[[F], F]:
+    """Say how an event function of a resource is delivered to: stored or not, how often and how long it may run.
 
-    Raises EventError for what is no function.
+    `name`, `aliases`: how stored events find it, and names that it had before. Raises EventError for what is no function.
 
     >>> @event(durable=False)
     ... async def on_after_insert(item): ...
     """
+    options = EventOptions(durable, attempts, timeout, name, check_words(aliases, "aliases"))
 
     def record(function: F) -> F:
         check_function(function)
-        setattr(function, _ATTRIBUTE, EventOptions(durable, attempts))
+        setattr(function, _ATTRIBUTE, options)
         return function
 
     return record

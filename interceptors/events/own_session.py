@@ -10,6 +10,8 @@ from interceptors.events.errors import EventError
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from interceptors.events.one_writer import Writer
+
 __all__ = ["OwnSession", "Sessions"]
 
 Sessions: TypeAlias = Callable[[], Any]
@@ -22,10 +24,11 @@ _CLOSING = 5.0
 class OwnSession:
     """One delivery's session. What ends it is shielded, so that a cancelled delivery gives its connection back."""
 
-    __slots__ = ("_sessions", "used")
+    __slots__ = ("_sessions", "_writer", "used")
 
-    def __init__(self, sessions: Sessions | None) -> None:
+    def __init__(self, sessions: Sessions | None, writer: "Writer | None" = None) -> None:
         self._sessions = sessions
+        self._writer = writer
         self.used: AsyncSession | None = None
 
     def get(self) -> "AsyncSession":
@@ -35,6 +38,8 @@ class OwnSession:
             if self._sessions is None:
                 raise EventError("There are no sessions: EventDispatcher(registry, sessions=async_sessionmaker(...)).")
             session = self.used = self._sessions()
+            if self._writer is not None:
+                self._writer.take_turns(session)
         return session
 
     async def commit(self) -> None:

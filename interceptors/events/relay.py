@@ -1,52 +1,92 @@
 """The relay: takes stored events that are due, and has each one run here or carried to a worker."""
 
-import asyncio
 import logging
+import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import anyio
 from anyio.abc import TaskGroup
 
-from interceptors.events.delivery import is_cancelled
 from interceptors.events.in_process import describe
 from interceptors.events.outage import Outage
-from interceptors.events.outbox import Outbox
-from interceptors.events.store import Known, StoredEvent, is_lost_race
+from interceptors.events.own_connection import OwnConnection
+from interceptors.events.sql import is_lost_race
+from interceptors.events.store import Place, Store, StoredEvent, Taken
 
 __all__ = ["Carrier", "Relay"]
 
 log = logging.getLogger("interceptors.events")
 
-_AFTER_LOST_RACE = 0.05
+_SOON = 0.05
+"""When to look again where somebody else was quicker."""
+_READ = 500
+"""How many rows are read where many are found that may not start."""
 
 
 class Carrier(Protocol):
-    """What is done with an event that was taken."""
+    """What is done with events that were taken."""
 
     starts: bool
     """Is taking an event the start of an attempt?"""
 
+    @property
+    def in_flight(self) -> int:
+        """How many rows are ours in this process."""
+        ...
+
+    def alone(self) -> StoredEvent | None:
+        """The row that is the only one of ours here."""
+        ...
+
+    def busy(self) -> set[str | None]:
+        """The keys of which something is ours here."""
+        ...
+
     async def ready(self) -> None:
         """Called before events are taken. Raises if they would be taken in vain."""
 
-    async def carry(self, event: StoredEvent, taken: float) -> bool:
-        """Do it. False if it makes no sense to try the next one soon."""
+    def hold(self, lane: Sequence[StoredEvent], taken: float) -> Callable[[], Awaitable[bool]]:
+        """Take over events of one key; gives what does them. That is False if it makes no sense to try more soon."""
         ...
 
+    async def give_back(self, events: Sequence[StoredEvent]) -> None:
+        """Have events be due that were taken too late."""
+
+    def stop(self) -> None:
+        """Called when no more events are to be started."""
+
+    async def settled(self) -> None:
+        """Wait until what has ended is written."""
+
     async def close(self) -> None:
-        """Called when no more events are taken."""
+        """Called when nothing runs any more."""
 
 
 class Relay:
     """Takes what is due, at most `max_running` at once, until it is left."""
 
-    def __init__(self, outbox: Outbox, known: Callable[[], Known], carrier: Carrier, max_running: int) -> None:
-        self._outbox = outbox
-        self._known = known
+    def __init__(
+        self,
+        store: Store,
+        line: OwnConnection,
+        places: Callable[[], tuple[Place, ...]],
+        carrier: Carrier,
+        max_running: int,
+        died: Callable[[StoredEvent], Awaitable[None]],
+        *,
+        poll: float,
+        lease: float,
+    ) -> None:
+        self._store = store
+        self._line = line
+        self._places = places
         self._carrier = carrier
         self._max_running = max_running
+        self._died = died
+        self._poll = poll
+        self._lease = lease
         self._outage = Outage("The relay of events")
         self._open: Counter[str] = Counter()
         self._wake = anyio.Event()
@@ -54,108 +94,161 @@ class Relay:
         self._stopped = anyio.Event()
         self._stopping = False
         self._is_blocked = False
-        self._is_more = False  # more is due, perhaps, than could be taken
-        self._failure: Exception | None = None
-        self._taken = 0
+        self._reads_much = False  # rows were found that stand behind others
+        self._wants_suspect = False
+        self._quiet_until = 0.0  # nothing starts before while anything runs: a suspect is to be alone
+        self._turn = 0
+        self._next_due: float | None = None
+        self.failure: Exception | None = None
+        self.taken = 0
+        """How many events were taken."""
 
     def wake(self) -> None:
         """Look for events now."""
         self._wake.set()
 
-    async def run(self, left: anyio.Event, drain: float, *, once: bool = False) -> int:
+    async def run(self, left: anyio.Event, drain: float, *, once: bool = False) -> None:
         """Relay until `left` is set, or nothing is due any more, then wait up to `drain` seconds for what runs.
 
-        Gives how many events were taken. Raises what the database raises if it is to run once, else nothing.
+        Raises nothing; what the database raised while it ran once is the `failure`.
         """
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._take_what_is_due if once else self._take_forever, tasks, left)
-            await left.wait()
-            self._stopping = True
-            self._wake.set()
-            self._changed.set()
-            with anyio.move_on_after(drain):
-                await self._stopped.wait()
-                await self._while_open()
-            if self._open:
-                log.warning("Events were cut when the relay was left, they run again: %s", describe(self._open))
-            tasks.cancel_scope.cancel()
-        if self._failure is not None:
-            raise self._failure
-        return self._taken
+        async with anyio.create_task_group() as looking:
+            async with anyio.create_task_group() as running:  # cut first: looking may wait for what runs
+                looking.start_soon(self._look_once if once else self._look_forever, running, left)
+                await left.wait()
+                self._stop()
+                with anyio.move_on_after(drain):
+                    await self._stopped.wait()
+                    await self._while_open()
+                self._stop()
+                if self._open:
+                    log.warning("Events were cut when the relay was left, they run again: %s", describe(self._open))
+                running.cancel_scope.cancel()
+    def _stop(self) -> None:
+        self._stopping = True
+        self._carrier.stop()
+        self._wake.set()
+        self._changed.set()
 
-    async def _take_forever(self, tasks: TaskGroup, left: anyio.Event) -> None:
+    async def _look_forever(self, running: TaskGroup, left: anyio.Event) -> None:
         while not self._stopping:
             self._wake = anyio.Event()  # before looking: what is stored meanwhile wakes us
             self._is_blocked = False
+            pause = self._poll
             try:
-                await self._take(tasks)
-            except (Exception, asyncio.CancelledError) as error:
-                if is_cancelled():
-                    raise
-                if not is_lost_race(error):
+                if await self._look(running):
+                    pause = 0.0
+                elif self._next_due is not None:
+                    pause = min(self._poll, max(self._next_due, _SOON if self._next_due <= 0 else 0.001))
+            except Exception as error:  # noqa: BLE001 (the next look may succeed)
+                if is_lost_race(error):
+                    pause = _SOON
+                else:
                     self._outage.begins(error)
             else:
                 self._outage.ends()
-            with anyio.move_on_after(self._outbox.poll):
+            with anyio.move_on_after(pause):
                 await self._wake.wait()
         self._stopped.set()
 
-    async def _take_what_is_due(self, tasks: TaskGroup, left: anyio.Event) -> None:
+    async def _look_once(self, running: TaskGroup, left: anyio.Event) -> None:
         while not self._stopping and not self._is_blocked:
             self._changed = anyio.Event()
             was_open = bool(self._open)  # it may have been in the way of others, and end while we look
             try:
-                found = await self._take(tasks)
+                found = await self._look(running)
             except Exception as error:  # noqa: BLE001 (raised when what runs has ended)
                 if not is_lost_race(error):
-                    self._failure = error
+                    self.failure = error
                     break
-                await anyio.sleep(_AFTER_LOST_RACE)
+                await anyio.sleep(_SOON)
             else:
-                if not found and not was_open:
+                if not found and not was_open and not self._carrier.in_flight:
                     break
                 if not found and self._open:
                     await self._changed.wait()
+                elif not found:
+                    await self._carrier.settled()
         await self._while_open()
         self._stopped.set()
         left.set()
 
-    async def _take(self, tasks: TaskGroup) -> int:
-        """Start what is due and may run; gives how many were found."""
+    async def _look(self, running: TaskGroup) -> bool:
+        """Start what is due and may run. Is there more to be looked at?"""
+        places = self._places()
         free = self._max_running - self._open.total()
-        known = self._known()
-        if free == 0 or not known:
-            self._is_more = bool(known)
-            return 0
+        self._next_due = None
+        if free <= 0 or not places:
+            return False
+        if self._carrier.in_flight and anyio.current_time() < self._quiet_until:
+            return False
         await self._carrier.ready()
-        taken_at = anyio.current_time()  # before the lease begins in the database: ours ends first
-        taken = await self._outbox.store.take(known, free, self._outbox.lease, start=self._carrier.starts)
-        self._is_more = len(taken.rows) + len(taken.died) == free
-        for event in taken.died:
-            log.error(
-                "The event %s was started %d times in its handler %s and never ended; it is dead",
-                event.name,
-                event.attempt - 1,
-                event.handler,
-            )
-            self._wake.set()  # it may have been in the way of others
-        for event in taken.rows:
-            self._taken += 1
-            self._open[event.name] += 1
-            tasks.start_soon(self._carry, event, taken_at, name=f"event {event.name}")
-        if self._is_more and self._open.total() < self._max_running:  # something has ended meanwhile
-            self._wake.set()
-        return len(taken.rows) + len(taken.died)
+        async with self._line.transaction(writes=False) as connection:
+            due = await self._store.next_due(connection, places)
+        self._next_due = min((seconds for seconds in due if seconds is not None), default=None)
+        ready = [place for place, seconds in zip(places, due, strict=True) if seconds is not None and seconds <= 0]
+        if self._wants_suspect:
+            return await self._look_for_suspect(ready, running)
+        self._turn += 1
+        found = False
+        for number in range(len(ready)):
+            place = ready[(self._turn + number) % len(ready)]  # none is always the last
+            share = math.ceil((self._max_running - self._open.total()) / (len(ready) - number))
+            if share > 0 and not self._stopping:
+                taken = await self._take(place, share, running)
+                found |= bool(taken.lanes or taken.died or taken.put_behind)
+        return found or (self._wants_suspect and not self._carrier.in_flight)
 
-    async def _carry(self, event: StoredEvent, taken_at: float) -> None:
+    async def _look_for_suspect(self, ready: Sequence[Place], running: TaskGroup) -> bool:
+        """Start one row that was running when its process died: alone, if what else runs has ended in time."""
+        self._wants_suspect = False
+        is_alone = not self._carrier.in_flight
+        for place in ready:
+            if (await self._take(place, 1, running, for_suspect=True)).lanes:
+                self._quiet_until = anyio.current_time() + self._lease if is_alone else 0.0
+                break
+        return True
+
+    async def _take(self, place: Place, limit: int, running: TaskGroup, *, for_suspect: bool = False) -> Taken:
+        started = anyio.current_time()  # before the lease begins in the database: ours ends first
+        carrier = self._carrier
+        async with self._line.transaction() as connection:
+            taken = await self._store.take(
+                connection,
+                place,
+                limit,
+                reads=_READ if self._reads_much or for_suspect else limit,
+                busy=carrier.busy(),
+                starts=carrier.starts,
+                for_suspect=for_suspect,
+                in_flight=carrier.in_flight,
+                alone=carrier.alone(),
+            )
+        self._reads_much = taken.put_behind > 0 or taken.suspects >= limit
+        if taken.suspects and not self._wants_suspect:
+            self._wants_suspect = True
+            self._quiet_until = anyio.current_time() + self._lease
+        for event in taken.died:
+            await self._died(event)
+        if self._stopping:
+            await carrier.give_back([event for lane in taken.lanes for event in lane])
+            return taken
+        for lane in taken.lanes:
+            self.taken += len(lane)
+            self._open[lane[0].name] += 1
+            running.start_soon(self._carry, lane[0].name, carrier.hold(lane, started), name=f"event {lane[0].name}")
+        self.taken += len(taken.died)
+        return taken
+
+    async def _carry(self, name: str, carry: Callable[[], Awaitable[bool]]) -> None:
         try:
-            self._is_blocked |= not await self._carrier.carry(event, taken_at)
+            self._is_blocked |= not await carry()
         finally:
-            if not self._is_blocked and (event.key is not None or self._is_more):
-                self._wake.set()  # there may be something that waited for this
-            self._open[event.name] -= 1
-            if not self._open[event.name]:
-                del self._open[event.name]
+            self._open[name] -= 1
+            if not self._open[name]:
+                del self._open[name]
+            if not self._is_blocked:
+                self._wake.set()  # there is a place, and there may be something that waited for this
             self._changed.set()
 
     async def _while_open(self) -> None:

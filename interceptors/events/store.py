@@ -1,73 +1,61 @@
-"""The outbox's table and every statement on it. Each method but `add` and `settle` is one short transaction.
+"""The relay's statements on the outbox's table, each on a connection in whose transaction it is one of few.
 
-`attempts` counts the starts, and is the token of the one that runs: whoever finds another number there has been
-overtaken. `due` is when a row may be taken: again, for one that is claimed and whose lease has run out.
+`token` counts the claims of a row: whoever finds another number there has been overtaken. `due` is when a row is looked
+at: to be started, or again, because its lease has run out or because it stands behind another one of its key.
 """
 
-import math
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias, cast
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Boolean,
-    Column,
     ColumnElement,
     CursorResult,
-    Double,
-    Engine,
     Executable,
-    Index,
-    Integer,
-    MetaData,
-    String,
+    RowMapping,
+    ScalarSelect,
+    Select,
     Table,
-    Text,
     and_,
+    bindparam,
+    case,
     delete,
-    exists,
     false,
     func,
-    insert,
-    inspect,
-    or_,
+    literal_column,
+    null,
     select,
-    true,
     tuple_,
     update,
 )
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from interceptors.events.clock import now
-from interceptors.events.errors import EventError
-from interceptors.events.own_session import Sessions
-from interceptors.events.undocumented import sqlstate_of
+from interceptors.events.sql import LostRaceError, as_stored, clock, now, padded
+from interceptors.events.table import Claim
 
-__all__ = ["MARK", "Known", "LostRaceError", "NewRow", "Store", "StoredEvent", "Taken", "is_lost_race", "outbox_table"]
+__all__ = ["LANE", "Place", "Store", "StoredEvent", "Taken", "parsed"]
 
-
-Known: TypeAlias = Mapping[tuple[str, str], int]
-"""The handlers of this process, (event, handler), and how often each may start."""
-
-
-class LostRaceError(Exception):
-    """Somebody else was quicker; look again later."""
+_KILLED = "The process ended, or lost its lease, during the last attempt."
+_SUSPECT = (Claim.RUNNING, Claim.ALONE)
+"""What a row was in whose process has died, when the claim has run out."""
+LANE = 25
+"""How many rows of one key are taken at once, to run one after the other."""
+_SHORTEST, _LONGEST = 1.0, 300.0  # how long a row is put behind another one of its key
 
 
 @dataclass(frozen=True, slots=True)
-class NewRow:
-    """An event for one handler, to be stored."""
+class Place:
+    """Under which event and name rows of a handler are stored that is known here; an alias is a place of its own."""
 
-    event_id: str
-    name: str
+    event: str
     handler: str
-    key: str | None
-    payload: Mapping[str, object]
+    names: tuple[str, ...]
+    """All names of the handler: what stands before a row may have another one of them."""
+    events: tuple[str, ...]
+    """All events that it handles here."""
+    attempts: int
+    """How often it may start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,249 +67,112 @@ class StoredEvent:
     name: str
     handler: str
     key: str | None
-    payload: dict[str, Any]
+    payload: Any
     attempt: int
     """The number of this start, or of the start that is asked for."""
+    token: int
     error: str | None
     """What was wrong at the last attempt."""
 
 
 class Taken(NamedTuple):
-    """What was due: rows that are ours now, and rows that may not start any more and are dead now."""
+    """What a look found."""
 
-    rows: list[StoredEvent]
+    lanes: list[list[StoredEvent]]
+    """Rows that are ours now; those of one key in a list of their own, in which they run one after the other."""
     died: list[StoredEvent]
-
-
-MARK = "interceptors.outbox"
-"""In the `info` of a table that an outbox made."""
-
-_LOCK_TIMEOUT, _LOCK_NOT_AVAILABLE = "lock_timeout", "55P03"
-_KILLED = "The process ended, or lost its lease, during the last attempt."
-
-
-def outbox_table(metadata: MetaData, name: str) -> Table:
-    """The table, for `create_all` and Alembic."""
-    return Table(
-        name,
-        metadata,
-        Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-        Column("event_id", String(32), nullable=False),
-        Column("name", String(255), nullable=False),
-        Column("handler", String(255), nullable=False),
-        Column("key", String(255)),
-        Column("payload", JSON, nullable=False),
-        Column("attempts", Integer, nullable=False),
-        Column("due", Double, nullable=False),
-        Column("claimed", Boolean, nullable=False),
-        Column("dead", Boolean, nullable=False),
-        Column("error", Text),
-        Column("created", Double, nullable=False),
-        Index(f"ix_{name}_due", "dead", "due"),
-        Index(f"ix_{name}_key", "key", "id"),
-        Index(f"ix_{name}_event", "event_id"),
-        info={MARK: True},
-        sqlite_autoincrement=True,  # an id that comes again would make somebody else's row out of an old one
-    )
+    """Rows that may not start any more, or cannot be read, and are dead now."""
+    put_behind: int
+    """How many rows were found that stand behind others of their key."""
+    suspects: int
+    """How many rows were left because they have to start alone."""
 
 
 class Store:
-    """The table, reached through sessions of its own."""
+    """The statements; `lease`: for how many seconds a claim lasts."""
 
-    def __init__(self, sessions: Sessions, table: Table) -> None:
-        self.sessions = sessions
+    def __init__(self, table: Table, lease: float) -> None:
         self.table = table
-
-    # -- publishing ----------------------------------------------------------------------------------------------------
-
-    async def lock_key(self, session: AsyncSession, key: str, seconds: float) -> None:
-        """Wait for others who have published a key and not ended, so that ids are in the order of the commits.
-
-        Raises EventError if that takes too long; then the transaction is lost. This is PostgreSQL's: SQLite has one writer anyway,
-        and on MariaDB and MySQL the publisher has to see to it, as one does that changes the row of the key.
-        """
-        if self._dialect(session) != "postgresql":
-            return
-        lock = func.hashtextextended(f"{self.table.fullname}:{key}", 0)
-        if await session.scalar(select(func.pg_try_advisory_xact_lock(lock))):
-            return
-        before = await session.scalar(select(func.current_setting(_LOCK_TIMEOUT)))
-        await session.execute(select(func.set_config(_LOCK_TIMEOUT, f"{math.ceil(seconds * 1000)}ms", True)))
-        try:
-            await session.execute(select(func.pg_advisory_xact_lock(lock)))
-        except DBAPIError as error:
-            if sqlstate_of(error) != _LOCK_NOT_AVAILABLE:
-                raise
-            raise EventError(
-                f"The key {key!r} has been published in a transaction that has not ended for {seconds:g} seconds: publish "
-                f"with its session, or end it first."
-            ) from error
-        await session.execute(select(func.set_config(_LOCK_TIMEOUT, before, True)))
-
-    def has_one_connection(self) -> bool:
-        """Do all sessions share one connection, so that each commits what the others do?"""
-        bind = self.sessions().get_bind(clause=self.table)
-        return isinstance(bind, Engine) and isinstance(bind.pool, StaticPool)
-
-    async def add(self, session: AsyncSession, rows: Sequence[NewRow]) -> None:
-        """Store an event in the publisher's transaction."""
-        await session.execute(
-            insert(self.table).values(
-                [
-                    {
-                        "event_id": row.event_id,
-                        "name": row.name,
-                        "handler": row.handler,
-                        "key": row.key,
-                        "payload": row.payload,
-                        "attempts": 0,
-                        "due": now(),
-                        "claimed": False,
-                        "dead": False,
-                        "created": now(),
-                    }
-                    for row in rows
-                ]
-            )
-        )
-
-    # -- taking --------------------------------------------------------------------------------------------------------
-
-    async def take(self, known: Known, limit: int, lease: float, *, start: bool) -> Taken:
-        """Take rows that are due for a lease, oldest first. `start` counts an attempt.
-
-        A row that was started as often as it may is dead from now on. Raises LostRaceError.
-        """
-        async with self._transaction() as session:
-            await self._lock_writes(session)
-            columns = self.table.c
-            found = await session.execute(
-                self._columns()
-                .where(
-                    columns.dead == false(),
-                    columns.due <= now(),
-                    tuple_(columns.name, columns.handler).in_(list(known)),
-                    self._is_turn(),
-                )
-                .order_by(columns.due, columns.id)
-                .limit(limit)
-                .with_for_update(skip_locked=True)
-            )
-            events = [StoredEvent(**row) for row in found.mappings()]
-            rows = [event for event in events if event.attempt <= known[event.name, event.handler]]
-            died = [event for event in events if event.attempt > known[event.name, event.handler]]
-            if rows:
-                await self._update(session, rows, **self._lease(lease, start=start))
-            if died:
-                error = func.coalesce(columns.error, _KILLED)
-                await self._update(session, died, dead=True, claimed=False, error=error)
-            return Taken(rows, died)
-
-    async def start(self, id: int, attempt: int, known: Known, lease: float) -> StoredEvent | None:
-        """Start one attempt of one row, if it is the next one and the row's turn; else None."""
-        async with self._transaction() as session:
-            await self._lock_writes(session)
-            columns = self.table.c
-            found = await session.execute(
-                self._columns()
-                .where(
-                    columns.id == id,
-                    columns.attempts == attempt - 1,
-                    columns.dead == false(),
-                    tuple_(columns.name, columns.handler).in_(list(known)),
-                    self._is_turn(),
-                )
-                .with_for_update(skip_locked=True)
-            )
-            row = found.mappings().one_or_none()
-            if row is None:
-                return None
-            event = StoredEvent(**row)
-            await self._update(session, [event], **self._lease(lease, start=True))
-            return event
-
-    # -- while it is ours ----------------------------------------------------------------------------------------------
-
-    async def renew(self, started: Iterable[tuple[int, int]], lease: float) -> set[int]:
-        """Prolong the leases of (id, attempt); gives the ids that are not ours any more."""
-        lost: set[int] = set()
-        async with self._transaction() as session:
-            for id, attempt in started:
-                done = await self._execute(session, self._change(id, attempt, due=now() + lease))
-                if not done:
-                    lost.add(id)
-        return lost
-
-    async def settle(self, session: AsyncSession, id: int, attempt: int) -> bool:
-        """Delete a row in the handler's own transaction. False if it is not ours any more: then roll back."""
-        columns = self.table.c
-        return bool(
-            await self._execute(
-                session,
-                delete(self.table).where(columns.id == id, columns.attempts == attempt, columns.dead == false()),
-            )
-        )
-
-    async def put_back(self, id: int, attempt: int, delay: float, **values: object) -> bool:
-        """Give a row back: it is due again after `delay`, or dead. False if it was not ours any more."""
-        async with self._transaction() as session:
-            statement = self._change(id, attempt, due=now() + delay, claimed=False, **values)
-            return bool(await self._execute(session, statement))
+        self._lease = lease
+        self._looks: dict[Place, Select[Any]] = {}
+        self._probes: dict[tuple[Place, ...], Select[Any]] = {}
 
     # -- looking -------------------------------------------------------------------------------------------------------
 
-    async def exists(self) -> bool:
-        """Is the table there?"""
-        async with self._transaction() as session:
-            connection = await session.connection()
-            return bool(
-                await connection.run_sync(lambda sync: inspect(sync).has_table(self.table.name, self.table.schema))
-            )
+    async def next_due(self, connection: AsyncConnection, places: tuple[Place, ...]) -> list[float | None]:
+        """In how many seconds the first row of each place is due; None where there is none."""
+        if places not in self._probes:
+            self._probes = {places: self._probe(places)}
+        first = (await connection.execute(self._probes[places])).one()
+        return [None if due is None else due - first[-1] for due in first[:-1]]
 
-    async def pending(self) -> int:
-        """How many rows are not dead."""
-        async with self._transaction() as session:
-            return await session.scalar(select(func.count()).where(self.table.c.dead == false())) or 0
-
-    async def dead(self) -> list[StoredEvent]:
-        """The rows that are dead; `attempt` is the last that was made."""
-        async with self._transaction() as session:
-            found = await session.execute(self._columns(0).where(self.table.c.dead == true()).order_by(self.table.c.id))
-            return [StoredEvent(**row) for row in found.mappings()]
-
-    async def revive(self, event_id: str) -> int:
-        """Have the dead rows of an event started again, attempts from 1; gives how many."""
+    def _probe(self, places: Sequence[Place]) -> Select[Any]:
         columns = self.table.c
-        async with self._transaction() as session:
-            return await self._execute(
-                session,
-                update(self.table)
-                .where(columns.event_id == event_id, columns.dead == true())
-                .values(dead=False, claimed=False, attempts=0, due=now()),
+        return select(
+            *[
+                select(func.min(columns.due))
+                .where(columns.handler == place.handler, columns.name == place.event, columns.dead == false())
+                .scalar_subquery()
+                for place in places
+            ],
+            clock(),
+        )
+
+    async def take(
+        self,
+        connection: AsyncConnection,
+        place: Place,
+        limit: int,
+        *,
+        reads: int,
+        busy: Iterable[str | None],
+        starts: bool,
+        for_suspect: bool,
+        in_flight: int,
+        alone: StoredEvent | None,
+    ) -> Taken:
+        """Take rows of a place that are due, oldest first, for at most `limit` lanes. Raises LostRaceError.
+
+        `reads`: how many are looked at. `busy`: keys of which something runs here. `starts`: a claim is a start, and
+        counts as an attempt. `for_suspect`: take rows that were running when their process died, which otherwise are
+        left. `in_flight`: how many run in this process; `alone`: the one that does so alone until now. A row that was
+        started as often as it may is dead from now on.
+        """
+        if place not in self._looks:
+            self._looks[place] = self._look(place)
+        rows = (await connection.execute(self._looks[place], {"limit": reads})).mappings().all()
+        look = _Look(place, limit, set(busy), starts=starts, for_suspect=for_suspect)
+        for row in rows:
+            if row["key"] is not None and row["was_due"] is not None and _previous(row) is None:
+                look.add(row, is_blocked=await self._runs(connection, place, row))
+            else:
+                look.add(row)
+        if look.claimed:
+            claim = Claim.ALONE if not in_flight and len(look.claimed) == 1 else Claim.RUNNING
+            await self._claim(connection, look.claimed, claim if starts else None)
+            if alone is not None:
+                await self.change(connection, alone.id, alone.token, claim=Claim.RUNNING)
+        if look.died:
+            await self._bury(connection, look.died)
+        put_behind = await self._put_behind(connection, place, look.behind) if look.behind else 0
+        return Taken(list(look.lanes.values()), look.died, put_behind, look.suspects)
+
+    def _look(self, place: Place) -> Select[Any]:
+        columns = self.table.c
+        return (
+            self._columns(place)
+            .where(
+                columns.handler == place.handler,
+                columns.name == place.event,
+                columns.dead == false(),
+                columns.due <= clock(),
             )
+            .order_by(columns.due, columns.id)
+            .limit(bindparam("limit"))
+            .with_for_update(skip_locked=True)
+        )
 
-    # -- parts ---------------------------------------------------------------------------------------------------------
-
-    def _dialect(self, session: AsyncSession) -> str:
-        return session.get_bind(clause=self.table).dialect.name
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncGenerator[AsyncSession]:
-        async with self.sessions() as session:
-            bind = session.get_bind(clause=self.table)
-            if isinstance(bind, Engine) and bind.dialect.name != "sqlite":
-                # At a higher level waiting for each other would end in errors, and MariaDB would lock gaps.
-                options = {"isolation_level": "READ COMMITTED"}
-                _ = await session.connection(bind_arguments={"clause": self.table}, execution_options=options)
-            yield session
-            await session.commit()
-
-    async def _lock_writes(self, session: AsyncSession) -> None:
-        """SQLite: a transaction that reads first may not wait for the right to write, one that writes first may."""
-        if self._dialect(session) == "sqlite":
-            await session.execute(update(self.table).where(false()).values(claimed=False))
-
-    def _columns(self, ahead: int = 1) -> Any:
+    def _columns(self, place: Place) -> Select[Any]:
         columns = self.table.c
         return select(
             columns.id,
@@ -329,55 +180,274 @@ class Store:
             columns.name,
             columns.handler,
             columns.key,
-            columns.payload,
-            (columns.attempts + ahead).label("attempt"),
+            as_stored(columns.payload).label("payload"),
+            columns.attempts,
+            columns.claim,
+            columns.token,
+            columns.was_due,
             columns.error,
+            *[self._before(place, name).label(f"before_{i}") for i, name in enumerate(place.names)],
         )
 
-    def _is_turn(self) -> ColumnElement[bool]:
-        """Nothing of the same key stands in front, and nothing of it runs."""
-        columns, others = self.table.c, self.table.alias("others").c
-        in_the_way = exists().where(
-            others.key == columns.key,
-            others.dead == false(),
-            or_(
-                others.id < columns.id,
-                and_(others.id != columns.id, others.claimed == true(), others.due > now()),
-            ),
+    def _before(self, place: Place, name: str) -> ScalarSelect[int]:
+        """The row of a row's key, and of this name of its handler, that stands right before it."""
+        columns, others = self.table.c, self.table.alias("others")
+        return (
+            select(others.c.id)
+            .where(
+                others.c.handler == name,
+                others.c.key == columns.key,
+                others.c.dead == false(),
+                others.c.id < columns.id,
+                others.c.name == place.event if len(place.events) == 1 else others.c.name.in_(place.events),
+            )
+            .order_by(others.c.id.desc())
+            .limit(1)
+            .correlate(self.table)
+            .scalar_subquery()
         )
-        return or_(columns.key.is_(None), ~in_the_way)
 
-    def _lease(self, lease: float, *, start: bool) -> dict[str, object]:
-        attempts = {"attempts": self.table.c.attempts + 1} if start else {}
-        return {"claimed": True, "due": now() + lease, **attempts}
-
-    async def _update(self, session: AsyncSession, events: list[StoredEvent], **values: object) -> None:
+    async def _runs(self, connection: AsyncConnection, place: Place, row: RowMapping) -> bool:
+        """Does anything of a row's key run? It may where the row came back in front of others: revived, or late."""
         columns = self.table.c
-        ours = tuple_(columns.id, columns.attempts).in_([(event.id, event.attempt - 1) for event in events])
+        found = await connection.execute(
+            select(columns.id)
+            .where(
+                columns.handler.in_(place.names),
+                columns.key == row["key"],
+                columns.dead == false(),
+                columns.id != row["id"],
+                columns.claim != Claim.FREE,
+                columns.due > clock(),
+            )
+            .limit(1)
+        )
+        return found.first() is not None
+
+    async def _claim(self, connection: AsyncConnection, rows: Sequence[StoredEvent], claim: Claim | None) -> None:
+        """`claim=None`: they are sent, and no attempt is counted."""
+        columns = self.table.c
+        if claim is None:
+            attempts: ColumnElement[int] = _uncounted(columns)
+            claims: Any = case(
+                (columns.claim.in_([Claim.FREE, Claim.SENT]), literal_column(str(int(Claim.SENT)))),
+                else_=literal_column(str(int(Claim.SENT_ALONE))),
+            )
+        else:
+            attempts, claims = _uncounted(columns) + 1, claim
+        await self._change_all(
+            connection,
+            [row.id for row in rows],
+            (columns.attempts, attempts),  # first: MariaDB uses what was set before
+            (columns.token, columns.token + 1),
+            (columns.claim, claims),
+            (columns.due, now() + self._lease),
+            (columns.was_due, null()),
+        )
+
+    async def _bury(self, connection: AsyncConnection, rows: Sequence[StoredEvent]) -> None:
+        columns = self.table.c
+        for row in rows:
+            await connection.execute(
+                update(self.table)
+                .where(columns.id == row.id)
+                .values(dead=True, claim=Claim.FREE, token=columns.token + 1, was_due=None, due=now(), error=row.error)
+            )
+        await self.release(connection, [(row.handler, row.key) for row in rows if row.key is not None])
+
+    async def _put_behind(self, connection: AsyncConnection, place: Place, ids: Sequence[int]) -> int:
+        """Look at them later: at least as long again as they have waited, so that few looks come upon them.
+
+        Asked again, while they are locked: who ended the row in front meanwhile releases them after this.
+        """
+        columns = self.table.c
+        before = [self._before(place, name).label(f"before_{i}") for i, name in enumerate(place.names)]
+        found = await connection.execute(select(columns.id, *before).where(columns.id.in_(padded(ids))))
+        behind = [row["id"] for row in found.mappings() if _previous(row) is not None]
+        if not behind:
+            return 0
+        waited = now() - func.coalesce(columns.was_due, columns.due)
+        longer = case((waited < _SHORTEST, _SHORTEST), (waited > _LONGEST, _LONGEST), else_=waited)
+        await self._change_all(
+            connection,
+            behind,
+            (columns.was_due, func.coalesce(columns.was_due, columns.due)),
+            (columns.due, now() + longer),
+        )
+        return len(behind)
+
+    async def start(
+        self, connection: AsyncConnection, places: Sequence[Place], id: int, attempt: int, *, alone: bool
+    ) -> StoredEvent | Claim | None:
+        """Start one attempt of a row that was sent to be started; None if it was not, or was already.
+
+        SENT_ALONE if it may start only `alone`.
+        """
+        columns = self.table.c
+        names = (
+            await connection.execute(
+                select(columns.name, columns.handler).where(columns.id == id, columns.attempts == attempt - 1)
+            )
+        ).one_or_none()
+        place = next((p for p in places if names is not None and (p.event, p.handler) == tuple(names)), None)
+        if place is None:
+            return None
+        found = await connection.execute(
+            self._columns(place)
+            .where(
+                columns.id == id,
+                columns.attempts == attempt - 1,
+                columns.dead == false(),
+                columns.claim.in_([Claim.SENT, Claim.SENT_ALONE]),
+            )
+            .with_for_update(skip_locked=True)
+        )
+        row = found.mappings().one_or_none()
+        if row is None or _previous(row) is not None:
+            return None
+        if row["claim"] == Claim.SENT_ALONE and not alone:
+            return Claim.SENT_ALONE
+        event = _event(row, row["attempts"] + 1)
+        if event.error is not None and event.payload is None:
+            await self._bury(connection, [event])
+            return event
+        await self._claim(connection, [event], Claim.ALONE if alone else Claim.RUNNING)
+        return event
+
+    # -- while it is ours ----------------------------------------------------------------------------------------------
+
+    async def renew(self, connection: AsyncConnection, events: Sequence[StoredEvent]) -> set[int]:
+        """Prolong the leases; gives the ids that are not ours any more."""
+        ours = self._ours(events)
+        done = await self._execute(connection, update(self.table).where(ours).values(due=now() + self._lease))
+        if done == len(events):
+            return set()
+        kept = await connection.scalars(select(self.table.c.id).where(ours))
+        return {event.id for event in events} - set(kept)
+
+    async def settle(self, connection: AsyncConnection | AsyncSession, events: Sequence[StoredEvent]) -> int:
+        """Delete rows that are done; gives how many were ours still."""
+        return await self._execute(connection, delete(self.table).where(self._ours(events)))
+
+    async def release(self, connection: AsyncConnection, keys: Sequence[tuple[str, str]]) -> None:
+        """Have the next rows of (handler, key) looked at, which stood behind one that is gone.
+
+        Also if they have not been put behind it yet: it may happen in this very moment.
+        """
+        columns, others = self.table.c, self.table.alias("others")
+        first = (
+            select(others.c.id)
+            .where(
+                others.c.handler == bindparam("of_handler"), others.c.key == bindparam("of_key"),
+                others.c.dead == false(),
+            )
+            .order_by(others.c.id)
+            .limit(LANE)
+            .subquery("first")
+        )  # fmt: skip
+        statement = (
+            update(self.table)
+            .where(columns.id.in_(select(first.c.id)))
+            .ordered_values((columns.due, func.coalesce(columns.was_due, columns.due)), (columns.was_due, null()))
+        )
+        for handler, key in dict.fromkeys(keys):
+            await connection.execute(statement, {"of_handler": handler, "of_key": key})
+
+    async def change(self, connection: AsyncConnection, id: int, token: int, **values: object) -> bool:
+        """Change a row if it is ours still."""
+        columns = self.table.c
+        ours = and_(columns.id == id, columns.token == token, columns.dead == false())
+        return bool(await self._execute(connection, update(self.table).where(ours).values(**values)))
+
+    async def put_back(self, connection: AsyncConnection, event: StoredEvent, delay: float, **values: object) -> bool:
+        """Give a row back: it is due again after `delay`, or dead. False if it was not ours any more."""
+        values = {"due": now() + delay, "claim": Claim.FREE, **values}
+        return await self.change(connection, event.id, event.token, **values)
+
+    # -- parts ---------------------------------------------------------------------------------------------------------
+
+    def _ours(self, events: Sequence[StoredEvent]) -> ColumnElement[bool]:
+        columns, events = self.table.c, padded(events)
         ids = columns.id.in_([event.id for event in events])  # the part that has an index everywhere
-        if await self._execute(session, update(self.table).where(ids, ours).values(**values)) != len(events):
+        tokens = tuple_(columns.id, columns.token).in_([(event.id, event.token) for event in events])
+        return and_(ids, tokens, columns.dead == false())
+
+    async def _change_all(
+        self, connection: AsyncConnection, ids: Sequence[int], *values: tuple[ColumnElement[Any], Any]
+    ) -> None:
+        changed = update(self.table).where(self.table.c.id.in_(padded(ids))).ordered_values(*values)
+        if await self._execute(connection, changed) != len(ids):
             raise LostRaceError
 
-    def _change(self, id: int, attempt: int, **values: object) -> Executable:
-        columns = self.table.c
-        return (
-            update(self.table)
-            .where(columns.id == id, columns.attempts == attempt, columns.dead == false())
-            .values(**values)
-        )
-
-    async def _execute(self, session: AsyncSession, statement: Executable) -> int:
-        return cast("CursorResult[Any]", await session.execute(statement)).rowcount
+    async def _execute(self, connection: AsyncConnection | AsyncSession, statement: Executable) -> int:
+        return cast("CursorResult[Any]", await connection.execute(statement)).rowcount
 
 
-_LOST_RACES = {"40001", "40P01", "55P03", 1020, 1205, 1213}
-"""Serialization failure, deadlock, lock not available: PostgreSQL's names, then MariaDB's and MySQL's numbers."""
+def parsed(stored: str | bytes) -> dict[str, Any]:
+    """A payload. Raises ValueError or RecursionError for what is none."""
+    payload = json.loads(stored)
+    if not isinstance(payload, dict):
+        raise TypeError(f"it is no JSON object but {type(payload).__name__}")
+    return cast("dict[str, Any]", payload)
 
 
-def is_lost_race(error: BaseException) -> bool:
-    """Is it an error of two transactions that met, and not of the database?"""
-    if not isinstance(error, DBAPIError):
-        return isinstance(error, LostRaceError)
-    origin = error.orig
-    codes = {sqlstate_of(error), *getattr(origin, "args", ())[:1]}
-    return bool(codes & _LOST_RACES) or "database is locked" in str(origin)
+def _uncounted(columns: Any) -> ColumnElement[int]:
+    """The attempts that count: not the start that ended with its process while something else ran there, too."""
+    return case((columns.claim == Claim.RUNNING, columns.attempts - 1), else_=columns.attempts)
+
+
+def _previous(row: RowMapping) -> int | None:
+    found = [value for name, value in row.items() if name.startswith("before_") and value is not None]
+    return max(found, default=None)
+
+
+def _event(row: RowMapping, attempt: int) -> StoredEvent:
+    """A row as an event. One that cannot be read has no payload, and the reason as its error."""
+    payload, error = None, row["error"]
+    try:
+        payload = parsed(row["payload"])
+    except (ValueError, TypeError, RecursionError) as unreadable:
+        error = f"The payload cannot be read: {type(unreadable).__name__}: {str(unreadable)[:500]}"
+    return StoredEvent(
+        row["id"], row["event_id"], row["name"], row["handler"], row["key"], payload, attempt, row["token"] + 1, error
+    )
+
+
+class _Look:
+    """Sorts the rows that a look has found."""
+
+    def __init__(self, place: Place, limit: int, busy: set[str | None], *, starts: bool, for_suspect: bool) -> None:
+        self._place = place
+        self._limit = limit
+        self._busy = busy
+        self._starts = starts
+        self._for_suspect = for_suspect
+        self.lanes: dict[object, list[StoredEvent]] = {}
+        self.died: list[StoredEvent] = []
+        self.behind: list[int] = []
+        self.suspects = 0
+
+    @property
+    def claimed(self) -> list[StoredEvent]:
+        return [event for lane in self.lanes.values() for event in lane]
+
+    def add(self, row: RowMapping, *, is_blocked: bool = False) -> None:
+        key, before = row["key"], _previous(row)
+        lane = self.lanes.get(key) if key is not None else None
+        follows = lane is not None and before == lane[-1].id and self._starts and not self._for_suspect
+        if key is not None and not follows and (before is not None or is_blocked or key in self._busy):
+            self.behind.append(row["id"])
+            return
+        attempts = row["attempts"] - (row["claim"] == Claim.RUNNING)
+        event = _event(row, attempts + 1)
+        if attempts >= self._place.attempts:
+            self.died.append(replace(event, error=event.error or _KILLED))
+        elif event.payload is None:
+            self.died.append(event)
+        elif self._starts and (row["claim"] in _SUSPECT) != self._for_suspect:
+            self.suspects += not self._for_suspect
+        elif lane is not None:
+            if len(lane) < LANE:
+                lane.append(event)
+        elif len(self.lanes) < self._limit:
+            self.lanes[event.id if key is None else key] = [event]

@@ -2,39 +2,38 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 
-from interceptors.events.delivery import Delivery, deliver, is_cancelled
+from interceptors.events.delivery import Delivery, deliver, is_cancelled, say
+from interceptors.events.errors import GiveUp, RetryLater
 from interceptors.events.handlers import EventHandler
+from interceptors.events.lease import SHARE, Lease
+from interceptors.events.means import Means
 from interceptors.events.outage import Outage
-from interceptors.events.outbox import Outbox
-from interceptors.events.own_session import OwnSession, Sessions
-from interceptors.events.store import StoredEvent
+from interceptors.events.own_connection import OwnConnection
+from interceptors.events.own_session import OwnSession
+from interceptors.events.settling import Settling
+from interceptors.events.sql import LostRaceError, is_lost_race
+from interceptors.events.store import Store, StoredEvent
 from interceptors.registry import InterceptorRegistry
+
+if TYPE_CHECKING:
+    from interceptors.events.outbox import Outbox
 
 __all__ = ["StoredDeliveries"]
 
-log = logging.getLogger("interceptors.events")
-
-_SHARE = 5 / 6
-"""The part of a lease after which a handler is cancelled if it could not be renewed: it has the rest to end in."""
-_PUTTING_BACK = 5.0
+_AFTER_LOST_RACE = 0.05
 _ERROR_LENGTH = 10_000
 
 
 class _TakenOverError(Exception):
     """The row is gone, or somebody else's: what the handler did in its session is rolled back."""
-
-
-@dataclass(eq=False, slots=True)
-class _Lease:
-    event: StoredEvent
-    scope: anyio.CancelScope
-    """Cancels the handler, by its deadline too: nothing runs twice at the same time."""
-    is_settled: bool = False
 
 
 class StoredDeliveries:
@@ -45,116 +44,225 @@ class StoredDeliveries:
     def __init__(
         self,
         registry: InterceptorRegistry,
-        outbox: Outbox,
-        sessions: Sessions,
+        outbox: "Outbox",
+        store: Store,
+        line: OwnConnection,
+        means: Means,
         find: Callable[[StoredEvent], tuple[EventHandler, int]],
     ) -> None:
         self._registry = registry
         self._outbox = outbox
-        self._sessions = sessions
+        self._store = store
+        self._line = line
+        self._means = means
         self._find = find
-        self._leases: set[_Lease] = set()
-        self._renewing = anyio.Lock()
+        self._leases: set[Lease] = set()
+        self._is_stopping = False
+        self.settling = Settling(store, line, lambda event: find(event)[0].names, self._over)
+        self.counts: Counter[str] = Counter()
+        """How many were done, failed and died."""
+
+    @property
+    def in_flight(self) -> int:
+        """How many rows are ours here."""
+        return len(self._leases)
+
+    def alone(self) -> StoredEvent | None:
+        """The only one that is ours here."""
+        return next(iter(self._leases)).event if len(self._leases) == 1 else None
+
+    def busy(self) -> set[str | None]:
+        """The keys of which something is ours here."""
+        return {lease.event.key for lease in self._leases}
 
     async def renew(self) -> None:
         """Renew the leases of what runs, until cancelled."""
         outage = Outage("Renewing the leases of events")
         while True:
             await anyio.sleep(self._outbox.lease / 3)
-            async with self._renewing:
-                leases = [lease for lease in self._leases if not lease.is_settled]
-                if leases:
-                    started = anyio.current_time()
-                    try:
-                        pairs = [(lease.event.id, lease.event.attempt) for lease in leases]
-                        lost = await self._outbox.store.renew(pairs, self._outbox.lease)
-                    except (Exception, asyncio.CancelledError) as error:
-                        if is_cancelled():
-                            raise
-                        outage.begins(error)  # the next renewal may succeed
-                        continue
-                    outage.ends()
-                    for lease in leases:
-                        if lease.event.id in lost:
-                            lease.scope.cancel()
-                        else:
-                            lease.scope.deadline = self._end_of(started)
+            leases = [lease for lease in self._leases if not lease.is_in_session]
+            if not leases:
+                continue
+            started = anyio.current_time()
+            try:
+                async with self._line.transaction() as connection:
+                    lost = await self._store.renew(connection, [lease.event for lease in leases])
+            except Exception as error:  # noqa: BLE001 (the next renewal may succeed)
+                outage.begins(error)
+                continue
+            outage.ends()
+            for lease in leases:
+                if lease.event.id in lost and lease in self._leases and not lease.is_in_session:
+                    lease.scope.cancel()
+                else:
+                    lease.scope.deadline = self._end_of(started)
 
     async def ready(self) -> None:
         """It always is."""
 
-    async def carry(self, event: StoredEvent, taken: float) -> bool:
-        """Run the handler of an event whose lease has begun after `taken`. Raises nothing."""
-        handler, allowed = self._find(event)
-        lease = _Lease(event, anyio.CancelScope(deadline=self._end_of(taken)))
-        self._leases.add(lease)
-        delivery = Delivery(handler, event.event_id, event.payload, event.attempt, {})
+    def hold(self, lane: Sequence[StoredEvent], taken: float) -> Callable[[], Awaitable[bool]]:
+        """Take over rows of one key, whose lease has begun after `taken`; gives what runs them, one after the other."""
+        leases = [Lease(event, anyio.CancelScope(deadline=self._end_of(taken))) for event in lane]
+        self._leases.update(leases)
+        return partial(self._run_lane, leases)
 
-        async def settle(own: OwnSession) -> None:
-            async with self._renewing:  # a renewal must not wait for the row that is being deleted
-                lease.is_settled = True
-            session = own.get()
-            await session.flush()
-            if not await self._outbox.store.settle(session, event.id, event.attempt):
-                raise _TakenOverError
+    async def _run_lane(self, leases: list[Lease]) -> bool:
+        waiting = list(leases)
+        try:
+            while waiting and not (self._is_stopping and len(waiting) < len(leases)):
+                if not await self._run(waiting.pop(0)):
+                    break
+        finally:
+            await self.give_back([lease.event for lease in waiting])
+            for lease in waiting:
+                self._over(lease)
+        return True
 
+    def stop(self) -> None:
+        """Start nothing any more of what waits for its key here."""
+        self._is_stopping = True
+
+    async def _run(self, lease: Lease) -> bool:
+        """Run one handler until its row is settled. Raises nothing; False if the next one of its key may not run."""
+        event, is_handed_over = lease.event, False
         try:
             with lease.scope:
-                try:
-                    await deliver(self._registry, delivery, self._sessions, settle)
-                except (KeyboardInterrupt, SystemExit):
-                    raise
-                except _TakenOverError:
-                    log.warning(
-                        "The event %s was done by somebody else than %s: rolled back", event.name, event.handler
-                    )
-                except asyncio.CancelledError as error:
-                    if not is_cancelled():  # it came out of what the handler awaited
-                        await self._failed(event, error, allowed)
-                    elif lease.scope.cancel_called:
-                        raise
-                    else:
-                        await self._cut(event, allowed)
-                        raise
-                except BaseException as error:  # noqa: BLE001 (an attempt that failed)
-                    await self._failed(event, error, allowed)
+                if not await self._is_delivered(lease):
+                    return False
+                if lease.is_in_session:
+                    self.settling.release(event)
+                    return True
+                self.settling.settle(lease)  # it is ours until then
+                is_handed_over = True
+                if event.key is not None:
+                    await lease.settled.wait()
+                return not lease.is_lost
+            self._say(
+                event, logging.WARNING, "The lease of the event %s was lost, its handler was cancelled", event.name
+            )
+            return False
         finally:
-            self._leases.discard(lease)
-        if lease.scope.cancelled_caught:
-            log.warning("The lease of the event %s was lost, its handler %s was cancelled", event.name, event.handler)
+            if not is_handed_over:
+                self._over(lease)
+
+    async def _is_delivered(self, lease: Lease) -> bool:
+        """Run the handler, and see to its row where it has failed."""
+        event = lease.event
+        handler, allowed = self._find(event)
+        delivery = Delivery(handler, event.event_id, event.key, event.payload, event.attempt, {})
+        try:
+            await deliver(self._registry, delivery, self._means, partial(self._finish, lease))
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except _TakenOverError:
+            self._say(event, logging.WARNING, "The event %s was done by somebody else: rolled back", event.name)
+            return False
+        except asyncio.CancelledError as error:
+            if not is_cancelled():  # it came out of what the handler awaited
+                await self._failed(event, allowed, error)
+                return False
+            if not lease.scope.cancel_called:  # the relay is left: it starts again soon
+                await self._put_back(event, 0.0, is_uncounted=event.attempt >= allowed)
+            raise
+        except BaseException as error:  # noqa: BLE001 (an attempt that failed)
+            await self._failed(event, allowed, error)
+            return False
+        self.counts["done"] += 1
         return True
+
+    async def _finish(self, lease: Lease, own: OwnSession) -> None:
+        """Delete the row in the handler's own transaction, and commit it. Without one it is done later, with others."""
+        session = own.used
+        if session is None or not session.in_transaction():
+            return
+        lease.is_in_session = True
+        await session.flush()
+        while True:
+            try:
+                is_ours = await self._store.settle(session, [lease.event])
+                if is_ours:
+                    await own.commit()
+                break
+            except Exception as error:
+                if not is_lost_race(error):
+                    raise
+                if self._means.writer is None or not session.in_transaction():  # it is rolled back already
+                    raise LostRaceError from error
+            await anyio.sleep(_AFTER_LOST_RACE)  # until the lease ends
+        if not is_ours:
+            raise _TakenOverError
+
+    async def _failed(self, event: StoredEvent, allowed: int, error: BaseException) -> None:
+        if isinstance(error, LostRaceError):
+            self._say(
+                event, logging.INFO, "The event %s met another transaction at its end, and starts again", event.name
+            )
+            await self._put_back(event, random.random(), is_uncounted=True)
+        elif isinstance(error, RetryLater):
+            self._say(
+                event, logging.INFO, "The event %s starts again in %g seconds: %s", event.name, error.seconds, error
+            )
+            await self._put_back(event, error.seconds, is_uncounted=True, error=_text(error))
+        else:
+            is_last = event.attempt >= allowed or isinstance(error, GiveUp)
+            self.counts["died" if is_last else "failed"] += 1
+            told = "The event %s failed in its handler %s, attempt %d of %d%s"
+            more = event.name, event.handler, event.attempt, allowed, "; it is dead" if is_last else ""
+            self._say(event, logging.ERROR if is_last else logging.WARNING, told, *more, error=error)
+            text = _text(error)
+            if is_last:
+                await self._bury(event, text)
+            else:
+                await self._put_back(event, self._outbox.delay(event.attempt), error=text)
+
+    async def _bury(self, event: StoredEvent, error: str) -> None:
+        if await self._put_back(event, 0.0, dead=True, error=error):
+            self.settling.release(event)
+            await self._outbox.tell_dead(event, event.attempt, error)
+
+    async def give_back(self, events: Sequence[StoredEvent]) -> None:
+        """Give back what was taken and not started: it is due, and no attempt was made."""
+        for event in events:
+            await self._put_back(event, 0.0, is_uncounted=self.starts)
+
+    async def _put_back(
+        self, event: StoredEvent, delay: float, *, is_uncounted: bool = False, **values: object
+    ) -> bool:
+        """Have a row be due after a delay. `is_uncounted`: the start that was counted was no attempt."""
+        if is_uncounted:
+            values["attempts"] = event.attempt - 1
+        end = anyio.current_time() + self._outbox.lease
+        while True:
+            try:
+                async with self._line.transaction() as connection:
+                    return await self._store.put_back(connection, event, delay, **values)
+            except Exception as error:  # noqa: BLE001 (it is logged)
+                if not is_lost_race(error) or anyio.current_time() > end:
+                    text = "The event %s could not be put back: it starts again when its lease ends"
+                    self._say(event, logging.ERROR, text, event.name, error=error)
+                    return False
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(_AFTER_LOST_RACE)
+
+    def _over(self, lease: Lease) -> None:
+        self._leases.discard(lease)
+        lease.settled.set()
+
+    async def settled(self) -> None:
+        """Wait until what has ended is written."""
+        await self.settling.all_done()
 
     async def close(self) -> None:
         """There is nothing to close."""
 
     def _end_of(self, taken: float) -> float:
-        return taken + self._outbox.lease * _SHARE
+        return taken + self._outbox.lease * SHARE
 
-    async def _failed(self, event: StoredEvent, error: BaseException, allowed: int) -> None:
-        is_last = event.attempt >= allowed
-        log.log(
-            logging.ERROR if is_last else logging.WARNING,
-            "The event %s failed in its handler %s, attempt %d of %d%s",
-            event.name,
-            event.handler,
-            event.attempt,
-            allowed,
-            "; it is dead" if is_last else "",
-            exc_info=error,
-        )
-        await self._put_back(event, self._outbox.delay(event.attempt), dead=is_last, error=_text(error))
-
-    async def _cut(self, event: StoredEvent, allowed: int) -> None:
-        """Have it start again soon. The last attempt is given back: it was not the handler that failed."""
-        last = {"attempts": event.attempt - 1} if event.attempt >= allowed else {}
-        await self._put_back(event, 0.0, **last)
-
-    async def _put_back(self, event: StoredEvent, delay: float, **values: object) -> None:
-        with anyio.move_on_after(_PUTTING_BACK, shield=True):
-            try:
-                await self._outbox.store.put_back(event.id, event.attempt, delay, **values)
-            except Exception:
-                log.exception("The event %s could not be put back: it starts again when its lease ends", event.name)
+    def _say(
+        self, event: StoredEvent, level: int, text: str, *args: object, error: BaseException | None = None
+    ) -> None:
+        handler, _ = self._find(event)
+        say(level, text, event.event_id, handler.name, event.key, event.attempt, *args, error=error)
 
 
 def _text(error: BaseException) -> str:

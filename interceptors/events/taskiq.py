@@ -6,23 +6,29 @@ not started within its lease is sent again, and only the first message that name
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 
 from interceptors.describing import name_of
 from interceptors.errors import MissingExtraError
+from interceptors.events.company import Company
 from interceptors.events.delivery import is_cancelled
 from interceptors.events.errors import EventError
 from interceptors.events.outage import Outage
 from interceptors.events.outbox import Outbox
-from interceptors.events.store import Known, StoredEvent
-from interceptors.events.stored import StoredDeliveries
+from interceptors.events.store import StoredEvent
+from interceptors.events.table import Claim
 
 try:
     from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask, InMemoryBroker, TaskiqEvents, TaskiqState
 except ImportError as error:
     raise MissingExtraError("interceptors.events.taskiq", "taskiq") from error
+
+if TYPE_CHECKING:
+    from interceptors.events.durable import Durable
 
 __all__ = ["TaskiqCarrier"]
 
@@ -45,8 +51,7 @@ class TaskiqCarrier:
         self,
         broker: AsyncBroker,
         outbox: Outbox,
-        deliveries: StoredDeliveries,
-        known: Callable[[], Known],
+        side: "Durable",
         enter: Callable[[], Awaitable[None]],
         leave: Callable[[], Awaitable[None]],
     ) -> None:
@@ -56,10 +61,10 @@ class TaskiqCarrier:
             raise EventError(f"{name_of(broker)} carries the events of another dispatcher; give each its own.")
         self._broker = broker
         self._outbox = outbox
-        self._deliveries = deliveries
-        self._known = known
+        self._side = side
         self._enter = enter
         self._leave = leave
+        self._company = Company()
         self._is_up = False
         self._changing = anyio.Lock()
         self._sending = Outage("Sending events to the broker")
@@ -81,14 +86,19 @@ class TaskiqCarrier:
                     await self._shut_down()  # what it has opened already would be in the way of the next time
                     raise
 
-    async def carry(self, event: StoredEvent, taken: float) -> bool:
+    def hold(self, lane: Sequence[StoredEvent], taken: float) -> Callable[[], Awaitable[bool]]:
+        """Take over a row, to be sent."""
+        (event,) = lane
+        return partial(self._send, event)
+
+    async def _send(self, event: StoredEvent) -> bool:
         """Send a message. If the broker is down the event is due again, and no attempt is lost."""
         try:
             # Some brokers wait until they are connected again. The lease must not end meanwhile.
             with anyio.fail_after(min(self._outbox.lease / 2, _LONGEST_SENDING)):
                 await self._task.kiq(event.id, event.attempt)
         except (Exception, asyncio.CancelledError) as error:  # brokers raise what they like
-            await self._unsend(event)
+            await self.give_back([event])
             if is_cancelled():
                 raise
             self._sending.begins(error)
@@ -114,12 +124,33 @@ class TaskiqCarrier:
                 except Exception as error:
                     log.debug("The broker could not be shut down", exc_info=error)
 
-    async def _unsend(self, event: StoredEvent) -> None:
+    async def give_back(self, events: Sequence[StoredEvent]) -> None:
+        """Have rows be due that were not sent."""
         with anyio.move_on_after(_CLOSING, shield=True):
-            try:
-                await self._outbox.store.put_back(event.id, event.attempt - 1, 0.0)
-            except Exception as error:  # noqa: BLE001 (then it is sent again when its lease ends)
-                self._sending.begins(error)
+            for event in events:
+                try:
+                    async with self._side.line.transaction() as connection:
+                        await self._outbox.store.put_back(connection, event, 0.0)
+                except Exception as error:  # noqa: BLE001 (then it is sent again when its lease ends)
+                    self._sending.begins(error)
+
+    @property
+    def in_flight(self) -> int:
+        """Nothing runs in the relay's process."""
+        return 0
+
+    def alone(self) -> None:
+        """Nothing runs here."""
+
+    def busy(self) -> set[str | None]:
+        """Nothing runs here."""
+        return set()
+
+    def stop(self) -> None:
+        """There is nothing that waits here."""
+
+    async def settled(self) -> None:
+        """There is nothing to be written."""
 
     # -- in the worker -------------------------------------------------------------------------------------------------
 
@@ -131,15 +162,31 @@ class TaskiqCarrier:
         return self._broker.register_task(deliver_event, _TASK, ack_type="when_received")
 
     async def _deliver(self, row: int, attempt: int) -> None:
+        """Start what a message names, if it was sent to be started; alone, if it ran in a process that died."""
+        if not self._side.is_entered:
+            log.info("A message came when the dispatcher was left: its row is sent again when its lease ends")
+            return
+        async with self._company.joined():
+            if await self._start(row, attempt, alone=False):
+                return
+        async with self._company.alone():
+            await self._start(row, attempt, alone=True)
+
+    async def _start(self, row: int, attempt: int, *, alone: bool) -> bool:
+        """False if it may only start alone."""
         taken = anyio.current_time()
         try:
-            event = await self._outbox.store.start(row, attempt, self._known(), self._outbox.lease)
+            async with self._side.line.transaction() as connection:
+                event = await self._outbox.store.start(connection, self._side.places(), row, attempt, alone=alone)
         except Exception as error:  # noqa: BLE001 (the relay sends it again when its lease ends)
             self._starting.begins(error)
-            return
+            return True
         self._starting.ends()
-        if event is not None:
-            await self._deliveries.carry(event, taken)
+        if isinstance(event, StoredEvent) and event.payload is None:
+            await self._side.died(event)
+        elif isinstance(event, StoredEvent):
+            await self._side.deliveries.hold([event], taken)()
+        return not isinstance(event, Claim)
 
     async def _worker_starts(self, state: TaskiqState) -> None:
         if self._broker.is_worker_process:  # a broker in memory says it, too

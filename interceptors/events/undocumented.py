@@ -6,10 +6,11 @@ Tried with SQLAlchemy 2.1, and `pyproject.toml` allows no later minor version.
 from typing import Any
 
 from sqlalchemy.exc import StatementError
+from sqlalchemy.pool import QueuePool
 
 from interceptors.libraries import Library
 
-__all__ = ["sqlstate_of"]
+__all__ = ["overflow_of", "sqlstate_of"]
 
 _library = Library("sqlalchemy")
 
@@ -25,3 +26,9 @@ def sqlstate_of(error: StatementError) -> str | None:
         return str(_library.needed(origin, "sqlstate", "tell PostgreSQL's errors apart"))
     code: str | None = getattr(origin, "sqlstate", None)
     return code
+
+
+def overflow_of(pool: QueuePool) -> int:
+    """How many connections a pool gives beyond its size; -1: as many as are wanted."""
+    # Without it more would be started than there are connections for, and fail when they have waited in vain.
+    return int(_library.needed(pool, "_max_overflow", "know how many connections a pool gives"))

@@ -16,6 +16,7 @@ from interceptors.events import EventContext, EventDispatcher, EventError
 from interceptors.events.context import live_of
 from interceptors.events.handlers import ArgumentMaker, EventHandler, special_arguments
 from interceptors.events.marks import EventOptions
+from interceptors.events.stored_names import stored_name
 from interceptors.resources.context import ResourceContext, work_of
 from interceptors.resources.declared import Declaration
 from interceptors.resources.description import Description, snake_case
@@ -79,11 +80,13 @@ def event_handler(
     durable = options.durable if point in AFTER_WRITES else False
     handler = EventHandler(
         event=f"{description.name}.on_{point}",
-        name=f"{function.__module__}.{function.__qualname__}",
+        name=options.name or stored_name(function),
         function=function,
         arguments=_arguments(function, point, description, models),
         durable=durable,
         attempts=options.attempts,
+        timeout=options.timeout,
+        aliases=options.aliases,
         recorded=declared.recorded,
     )
     if dispatcher.stores(handler):

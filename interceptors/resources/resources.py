@@ -1,6 +1,6 @@
 """Resources: the resource classes of an application, their hooks and events, and the router made of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from starlette.responses import JSONResponse, Response
 
-from interceptors.calling import written
+from interceptors.calling import check_words, written
 from interceptors.events import EventDispatcher, EventError
 from interceptors.events.marks import EventOptions, event_options
 from interceptors.fastapi.doors import entry_of
@@ -115,21 +115,30 @@ class Resources:
         self._check_open()
         return declare
 
-    @written("@resources.event(User)", "durable", "attempts")
+    @written("@resources.event(User)", "durable", "attempts", "timeout", "name")
     def event(
-        self, model: type, *names: str, durable: bool | None = None, attempts: int | None = None
+        self,
+        model: type,
+        *names: str,
+        durable: bool | None = None,
+        attempts: int | None = None,
+        timeout: float | None = None,
+        name: str | None = None,
+        aliases: Sequence[str] = (),
     ) -> Callable[[F], F]:
         """Make a function an event of a model, by its own name or by the names given.
 
-        `durable=False` keeps it in this process although there is an outbox. Raises ResourceError and EventError.
+        `durable=False` keeps it in this process although there is an outbox; `attempts`, `timeout`: how often it may
+        start, and how many seconds an attempt may take; `name`, `aliases`: how stored events find it, and names that it
+        had before. Raises ResourceError and EventError.
         """
+        said = EventOptions(durable, attempts, timeout, name, check_words(aliases, "aliases"))
 
         def declare(function: F) -> F:
-            says_nothing = durable is None and attempts is None
-            options = event_options(function) if says_nothing else EventOptions(durable, attempts)
+            options = event_options(function) if said == EventOptions() else said
             declared = Declaration(function, model.__name__, model, options=options)
-            for name in names or (_name_of(declared),):
-                self._declare_event(name, declared)
+            for each in names or (_name_of(declared),):
+                self._declare_event(each, declared)
             return function
 
         self._check_open()

@@ -196,7 +196,7 @@ async def test_leaving_takes_back_what_is_being_sent(
             await events.publish(OrderPaid(order_id=1))
             await sending.wait()
     (row,) = await postgres.rows(events._outbox)
-    assert (row.claimed, row.attempts) == (False, 0)
+    assert (row.claim, row.attempts) == (0, 0)
 
 
 async def test_relaying_once_sends_what_is_due(postgres: Shop, memory: Memory) -> None:
@@ -242,7 +242,7 @@ async def test_a_database_that_is_down_when_a_message_comes(
         await until(lambda: "Starting events in the worker failed" in caplog.text)
         sent = events._side.carrier._sending
         sent.ends()
-        await events._side.carrier._unsend(_stored())
+        await events._side.carrier.give_back([_stored()])
         await rename("away_" + table, table)
         await events.publish(OrderPaid(order_id=1))
         await until_done(events._outbox)
@@ -254,7 +254,7 @@ async def test_a_database_that_is_down_when_a_message_comes(
 
 
 def _stored() -> Any:
-    return StoredEvent(1, "x", "OrderPaid", "h", None, {}, 1, None)
+    return StoredEvent(1, "x", "OrderPaid", "h", None, {}, 1, 1, None)
 
 
 async def test_what_is_no_broker_and_one_that_is_taken(postgres: Shop, memory: Memory) -> None:

@@ -407,6 +407,6 @@ async def test_a_commit_after_the_dispatcher_was_left(caplog: pytest.LogCaptureF
     """Nothing may disturb a commit: what cannot be delivered any more is logged."""
     events = dispatcher()
     handler = EventHandler("Paid", "h", _nothing, lambda ctx: {})
-    events._put([handler], "id", "{}", {})
+    events._put([handler], "id", None, "{}", {}, 0.0)
     (record,) = caplog.records
     assert (record.levelno, "Paid" in record.getMessage()) == (logging.ERROR, True)

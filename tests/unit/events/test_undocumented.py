@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError, InvalidRequestError, StatementError
 
 from interceptors.errors import IncompatibleLibraryError
-from interceptors.events.store import is_lost_race
+from interceptors.events.sql import is_lost_race
 from interceptors.events.undocumented import sqlstate_of
 from tests.unit.vanishing import hide
 
