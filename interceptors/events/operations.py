@@ -261,6 +261,7 @@ class Operations:
         return await self._change(
             [*selection.where(self._table), self.revivable()],
             (columns.attempts, attempts),
+            (columns.spared, case((columns.dead == true(), 0), else_=columns.spared)),
             (columns.dead, false()),
             (columns.claim, literal(int(Claim.FREE))),
             (columns.due, now()),

@@ -30,14 +30,12 @@ class Carrier(Protocol):
 
     starts: bool
     """Is taking an event the start of an attempt?"""
+    owner: str
+    """The name of this process, for rows that run here."""
 
     @property
     def in_flight(self) -> int:
         """How many rows are ours in this process."""
-        ...
-
-    def alone(self) -> StoredEvent | None:
-        """The row that is the only one of ours here."""
         ...
 
     def busy(self) -> set[str | None]:
@@ -47,15 +45,17 @@ class Carrier(Protocol):
     async def ready(self) -> None:
         """Called before events are taken. Raises if they would be taken in vain."""
 
-    def hold(self, lane: Sequence[StoredEvent], taken: float) -> Callable[[], Awaitable[bool]]:
-        """Take over events of one key; gives what does them. That is False if it makes no sense to try more soon."""
+    def hold(
+        self, lane: Sequence[StoredEvent], taken: float, is_left: Callable[[], bool]
+    ) -> Callable[[], Awaitable[bool]]:
+        """Take over events of one key; gives what does them, until `is_left`.
+
+        That is False if it makes no sense to try more soon.
+        """
         ...
 
     async def give_back(self, events: Sequence[StoredEvent]) -> None:
         """Have events be due that were taken too late."""
-
-    def stop(self) -> None:
-        """Called when no more events are to be started."""
 
     async def settled(self) -> None:
         """Wait until what has ended is written."""
@@ -124,11 +124,14 @@ class Relay:
                 if self._open:
                     log.warning("Events were cut when the relay was left, they run again: %s", describe(self._open))
                 running.cancel_scope.cancel()
+
     def _stop(self) -> None:
         self._stopping = True
-        self._carrier.stop()
         self._wake.set()
         self._changed.set()
+
+    def _is_left(self) -> bool:
+        return self._stopping
 
     async def _look_forever(self, running: TaskGroup, left: anyio.Event) -> None:
         while not self._stopping:
@@ -221,8 +224,7 @@ class Relay:
                 busy=carrier.busy(),
                 starts=carrier.starts,
                 for_suspect=for_suspect,
-                in_flight=carrier.in_flight,
-                alone=carrier.alone(),
+                owner=carrier.owner,
             )
         self._reads_much = taken.put_behind > 0 or taken.suspects >= limit
         if taken.suspects and not self._wants_suspect:
@@ -236,7 +238,9 @@ class Relay:
         for lane in taken.lanes:
             self.taken += len(lane)
             self._open[lane[0].name] += 1
-            running.start_soon(self._carry, lane[0].name, carrier.hold(lane, started), name=f"event {lane[0].name}")
+            running.start_soon(
+                self._carry, lane[0].name, carrier.hold(lane, started, self._is_left), name=f"event {lane[0].name}"
+            )
         self.taken += len(taken.died)
         return taken
 

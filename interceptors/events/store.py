@@ -23,8 +23,9 @@ from sqlalchemy import (
     delete,
     false,
     func,
-    literal_column,
+    literal,
     null,
+    or_,
     select,
     tuple_,
     update,
@@ -32,13 +33,11 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from interceptors.events.sql import LostRaceError, as_stored, clock, now, padded
-from interceptors.events.table import Claim
+from interceptors.events.table import COMPANY, Claim
 
 __all__ = ["LANE", "Place", "Store", "StoredEvent", "Taken", "parsed"]
 
 _KILLED = "The process ended, or lost its lease, during the last attempt."
-_SUSPECT = (Claim.RUNNING, Claim.ALONE)
-"""What a row was in whose process has died, when the claim has run out."""
 LANE = 25
 """How many rows of one key are taken at once, to run one after the other."""
 _SHORTEST, _LONGEST = 1.0, 300.0  # how long a row is put behind another one of its key
@@ -70,6 +69,8 @@ class StoredEvent:
     payload: Any
     attempt: int
     """The number of this start, or of the start that is asked for."""
+    spared: int
+    """How many starts do not count."""
     token: int
     error: str | None
     """What was wrong at the last attempt."""
@@ -128,30 +129,27 @@ class Store:
         busy: Iterable[str | None],
         starts: bool,
         for_suspect: bool,
-        in_flight: int,
-        alone: StoredEvent | None,
+        owner: str,
     ) -> Taken:
         """Take rows of a place that are due, oldest first, for at most `limit` lanes. Raises LostRaceError.
 
         `reads`: how many are looked at. `busy`: keys of which something runs here. `starts`: a claim is a start, and
-        counts as an attempt. `for_suspect`: take rows that were running when their process died, which otherwise are
-        left. `in_flight`: how many run in this process; `alone`: the one that does so alone until now. A row that was
-        started as often as it may is dead from now on.
+        counts as an attempt. `for_suspect`: take rows that were running when their process died, but were not the only
+        ones, which otherwise are left. `owner`: this process. A row that was started as often as it may is dead from now
+        on.
         """
         if place not in self._looks:
             self._looks[place] = self._look(place)
         rows = (await connection.execute(self._looks[place], {"limit": reads})).mappings().all()
-        look = _Look(place, limit, set(busy), starts=starts, for_suspect=for_suspect)
+        company = await self._in_company(connection, rows)
+        look = _Look(place, limit, set(busy), company, starts=starts, for_suspect=for_suspect)
         for row in rows:
             if row["key"] is not None and row["was_due"] is not None and _previous(row) is None:
                 look.add(row, is_blocked=await self._runs(connection, place, row))
             else:
                 look.add(row)
         if look.claimed:
-            claim = Claim.ALONE if not in_flight and len(look.claimed) == 1 else Claim.RUNNING
-            await self._claim(connection, look.claimed, claim if starts else None)
-            if alone is not None:
-                await self.change(connection, alone.id, alone.token, claim=Claim.RUNNING)
+            await self._claim(connection, look.claimed, owner if starts else None)
         if look.died:
             await self._bury(connection, look.died)
         put_behind = await self._put_behind(connection, place, look.behind) if look.behind else 0
@@ -182,7 +180,9 @@ class Store:
             columns.key,
             as_stored(columns.payload).label("payload"),
             columns.attempts,
+            columns.spared,
             columns.claim,
+            columns.owner,
             columns.token,
             columns.was_due,
             columns.error,
@@ -224,23 +224,38 @@ class Store:
         )
         return found.first() is not None
 
-    async def _claim(self, connection: AsyncConnection, rows: Sequence[StoredEvent], claim: Claim | None) -> None:
-        """`claim=None`: they are sent, and no attempt is counted."""
+    async def _in_company(self, connection: AsyncConnection, rows: Sequence[RowMapping]) -> set[str]:
+        """The owners that have died while more than one row was running. All their rows are told so."""
         columns = self.table.c
-        if claim is None:
-            attempts: ColumnElement[int] = _uncounted(columns)
-            claims: Any = case(
-                (columns.claim.in_([Claim.FREE, Claim.SENT]), literal_column(str(int(Claim.SENT)))),
-                else_=literal_column(str(int(Claim.SENT_ALONE))),
-            )
+        owners = {row["owner"] for row in rows if row["claim"] == Claim.RUNNING}
+        if not owners - {COMPANY}:
+            return owners
+        several = select(columns.owner).where(columns.owner.in_(owners), columns.claim == Claim.RUNNING)
+        found = await connection.execute(several.group_by(columns.owner).having(func.count() > 1))
+        company = {COMPANY, *found.scalars()}
+        theirs = and_(columns.owner.in_(company), columns.claim == Claim.RUNNING)
+        await connection.execute(update(self.table).where(theirs).values(owner=COMPANY))
+        return company
+
+    async def _claim(self, connection: AsyncConnection, rows: Sequence[StoredEvent], owner: str | None) -> None:
+        """`owner=None`: they are sent, and no attempt is counted."""
+        columns = self.table.c
+        is_suspect = and_(columns.claim == Claim.RUNNING, columns.owner == COMPANY)
+        spared = columns.spared + case((is_suspect, 1), else_=0)
+        attempts = columns.attempts + (0 if owner is None else 1)
+        if owner is None:
+            alone = or_(is_suspect, columns.claim == Claim.SENT_ALONE)
+            claim: Any = case((alone, literal(int(Claim.SENT_ALONE))), else_=literal(int(Claim.SENT)))
         else:
-            attempts, claims = _uncounted(columns) + 1, claim
+            claim = Claim.RUNNING
         await self._change_all(
             connection,
             [row.id for row in rows],
-            (columns.attempts, attempts),  # first: MariaDB uses what was set before
+            (columns.spared, spared),  # first: MariaDB uses what was set before
+            (columns.attempts, attempts),
             (columns.token, columns.token + 1),
-            (columns.claim, claims),
+            (columns.claim, claim),
+            (columns.owner, owner),
             (columns.due, now() + self._lease),
             (columns.was_due, null()),
         )
@@ -277,7 +292,7 @@ class Store:
         return len(behind)
 
     async def start(
-        self, connection: AsyncConnection, places: Sequence[Place], id: int, attempt: int, *, alone: bool
+        self, connection: AsyncConnection, places: Sequence[Place], id: int, attempt: int, owner: str, *, alone: bool
     ) -> StoredEvent | Claim | None:
         """Start one attempt of a row that was sent to be started; None if it was not, or was already.
 
@@ -307,11 +322,11 @@ class Store:
             return None
         if row["claim"] == Claim.SENT_ALONE and not alone:
             return Claim.SENT_ALONE
-        event = _event(row, row["attempts"] + 1)
+        event = _event(row)
         if event.error is not None and event.payload is None:
             await self._bury(connection, [event])
             return event
-        await self._claim(connection, [event], Claim.ALONE if alone else Claim.RUNNING)
+        await self._claim(connection, [event], owner)
         return event
 
     # -- while it is ours ----------------------------------------------------------------------------------------------
@@ -391,17 +406,12 @@ def parsed(stored: str | bytes) -> dict[str, Any]:
     return cast("dict[str, Any]", payload)
 
 
-def _uncounted(columns: Any) -> ColumnElement[int]:
-    """The attempts that count: not the start that ended with its process while something else ran there, too."""
-    return case((columns.claim == Claim.RUNNING, columns.attempts - 1), else_=columns.attempts)
-
-
 def _previous(row: RowMapping) -> int | None:
     found = [value for name, value in row.items() if name.startswith("before_") and value is not None]
     return max(found, default=None)
 
 
-def _event(row: RowMapping, attempt: int) -> StoredEvent:
+def _event(row: RowMapping, *, is_suspect: bool = False) -> StoredEvent:
     """A row as an event. One that cannot be read has no payload, and the reason as its error."""
     payload, error = None, row["error"]
     try:
@@ -409,17 +419,36 @@ def _event(row: RowMapping, attempt: int) -> StoredEvent:
     except (ValueError, TypeError, RecursionError) as unreadable:
         error = f"The payload cannot be read: {type(unreadable).__name__}: {str(unreadable)[:500]}"
     return StoredEvent(
-        row["id"], row["event_id"], row["name"], row["handler"], row["key"], payload, attempt, row["token"] + 1, error
+        id=row["id"],
+        event_id=row["event_id"],
+        name=row["name"],
+        handler=row["handler"],
+        key=row["key"],
+        payload=payload,
+        attempt=row["attempts"] + 1,
+        spared=row["spared"] + is_suspect,
+        token=row["token"] + 1,
+        error=error,
     )
 
 
 class _Look:
     """Sorts the rows that a look has found."""
 
-    def __init__(self, place: Place, limit: int, busy: set[str | None], *, starts: bool, for_suspect: bool) -> None:
+    def __init__(
+        self,
+        place: Place,
+        limit: int,
+        busy: set[str | None],
+        company: set[str],
+        *,
+        starts: bool,
+        for_suspect: bool,
+    ) -> None:
         self._place = place
         self._limit = limit
         self._busy = busy
+        self._company = company
         self._starts = starts
         self._for_suspect = for_suspect
         self.lanes: dict[object, list[StoredEvent]] = {}
@@ -438,13 +467,13 @@ class _Look:
         if key is not None and not follows and (before is not None or is_blocked or key in self._busy):
             self.behind.append(row["id"])
             return
-        attempts = row["attempts"] - (row["claim"] == Claim.RUNNING)
-        event = _event(row, attempts + 1)
-        if attempts >= self._place.attempts:
+        is_suspect = row["claim"] == Claim.RUNNING and row["owner"] in self._company
+        event = _event(row, is_suspect=is_suspect)
+        if event.attempt - event.spared > self._place.attempts:
             self.died.append(replace(event, error=event.error or _KILLED))
         elif event.payload is None:
             self.died.append(event)
-        elif self._starts and (row["claim"] in _SUSPECT) != self._for_suspect:
+        elif self._starts and is_suspect != self._for_suspect:
             self.suspects += not self._for_suspect
         elif lane is not None:
             if len(lane) < LANE:

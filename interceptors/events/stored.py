@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import anyio
 
@@ -57,7 +58,7 @@ class StoredDeliveries:
         self._means = means
         self._find = find
         self._leases: set[Lease] = set()
-        self._is_stopping = False
+        self.owner = uuid4().hex
         self.settling = Settling(store, line, lambda event: find(event)[0].names, self._over)
         self.counts: Counter[str] = Counter()
         """How many were done, failed and died."""
@@ -66,10 +67,6 @@ class StoredDeliveries:
     def in_flight(self) -> int:
         """How many rows are ours here."""
         return len(self._leases)
-
-    def alone(self) -> StoredEvent | None:
-        """The only one that is ours here."""
-        return next(iter(self._leases)).event if len(self._leases) == 1 else None
 
     def busy(self) -> set[str | None]:
         """The keys of which something is ours here."""
@@ -100,27 +97,27 @@ class StoredDeliveries:
     async def ready(self) -> None:
         """It always is."""
 
-    def hold(self, lane: Sequence[StoredEvent], taken: float) -> Callable[[], Awaitable[bool]]:
-        """Take over rows of one key, whose lease has begun after `taken`; gives what runs them, one after the other."""
+    def hold(
+        self, lane: Sequence[StoredEvent], taken: float, is_left: Callable[[], bool]
+    ) -> Callable[[], Awaitable[bool]]:
+        """Take over rows of one key, whose lease has begun after `taken`; gives what runs them, one after the other.
+
+        When it `is_left` no further one is started.
+        """
         leases = [Lease(event, anyio.CancelScope(deadline=self._end_of(taken))) for event in lane]
         self._leases.update(leases)
-        return partial(self._run_lane, leases)
+        return partial(self._run_lane, leases, is_left)
 
-    async def _run_lane(self, leases: list[Lease]) -> bool:
+    async def _run_lane(self, leases: list[Lease], is_left: Callable[[], bool]) -> bool:
         waiting = list(leases)
         try:
-            while waiting and not (self._is_stopping and len(waiting) < len(leases)):
-                if not await self._run(waiting.pop(0)):
-                    break
+            while waiting and await self._run(waiting.pop(0)) and not is_left():
+                pass
         finally:
             await self.give_back([lease.event for lease in waiting])
             for lease in waiting:
                 self._over(lease)
         return True
-
-    def stop(self) -> None:
-        """Start nothing any more of what waits for its key here."""
-        self._is_stopping = True
 
     async def _run(self, lease: Lease) -> bool:
         """Run one handler until its row is settled. Raises nothing; False if the next one of its key may not run."""
@@ -162,7 +159,7 @@ class StoredDeliveries:
                 await self._failed(event, allowed, error)
                 return False
             if not lease.scope.cancel_called:  # the relay is left: it starts again soon
-                await self._put_back(event, 0.0, is_uncounted=event.attempt >= allowed)
+                await self._put_back(event, 0.0, is_uncounted=event.attempt - event.spared >= allowed)
             raise
         except BaseException as error:  # noqa: BLE001 (an attempt that failed)
             await self._failed(event, allowed, error)
@@ -204,10 +201,10 @@ class StoredDeliveries:
             )
             await self._put_back(event, error.seconds, is_uncounted=True, error=_text(error))
         else:
-            is_last = event.attempt >= allowed or isinstance(error, GiveUp)
+            is_last = event.attempt - event.spared >= allowed or isinstance(error, GiveUp)
             self.counts["died" if is_last else "failed"] += 1
             told = "The event %s failed in its handler %s, attempt %d of %d%s"
-            more = event.name, event.handler, event.attempt, allowed, "; it is dead" if is_last else ""
+            more = event.name, event.handler, event.attempt, allowed + event.spared, "; it is dead" if is_last else ""
             self._say(event, logging.ERROR if is_last else logging.WARNING, told, *more, error=error)
             text = _text(error)
             if is_last:

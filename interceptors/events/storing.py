@@ -51,6 +51,7 @@ async def add_rows(session: AsyncSession, table: Table, rows: Sequence[NewRow], 
                 "claim": Claim.FREE,
                 "token": 0,
                 "attempts": 0,
+                "spared": 0,
                 "dead": False,
             }
             for row in rows

@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 from interceptors.events.errors import EventError
 
-__all__ = ["Claim", "outbox_table"]
+__all__ = ["COMPANY", "Claim", "outbox_table"]
 
 _MARK = "interceptors.outbox"
 """In the `info` of a table that an outbox made."""
@@ -34,8 +34,10 @@ class Claim(IntEnum):
     SENT_ALONE = 2
     """The same, and to be started alone: it ran in a process that died."""
     RUNNING = 3
-    ALONE = 4
-    """It runs, and nothing else has run beside it: if the process dies, that was its doing."""
+
+
+COMPANY = ""
+"""The owner of a row that was running when its process died, and was not the only one."""
 
 
 def outbox_table(metadata: MetaData, name: str) -> Table:
@@ -67,9 +69,13 @@ def _make(metadata: MetaData, name: str) -> Table:
         # What `due` was before the row was put behind another one of its key; NULL if it was not.
         Column("was_due", Double),
         Column("claim", SmallInteger, nullable=False, server_default="0"),
+        # The process that runs it.
+        Column("owner", String(32)),
         # Counts the claims: who finds another number has been overtaken.
         Column("token", Integer, nullable=False, server_default="0"),
         Column("attempts", Integer, nullable=False),
+        # Of the attempts those that do not count: the process died while something else ran there, too.
+        Column("spared", Integer, nullable=False, server_default="0"),
         Column("dead", Boolean, nullable=False),
         Column("error", Text),
         Index(f"ix_{name}_due", "handler", "name", "dead", "due", "id"),

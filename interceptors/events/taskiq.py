@@ -62,6 +62,7 @@ class TaskiqCarrier:
         self._broker = broker
         self._outbox = outbox
         self._side = side
+        self.owner = side.deliveries.owner
         self._enter = enter
         self._leave = leave
         self._company = Company()
@@ -86,7 +87,9 @@ class TaskiqCarrier:
                     await self._shut_down()  # what it has opened already would be in the way of the next time
                     raise
 
-    def hold(self, lane: Sequence[StoredEvent], taken: float) -> Callable[[], Awaitable[bool]]:
+    def hold(
+        self, lane: Sequence[StoredEvent], taken: float, is_left: Callable[[], bool]
+    ) -> Callable[[], Awaitable[bool]]:
         """Take over a row, to be sent."""
         (event,) = lane
         return partial(self._send, event)
@@ -139,15 +142,9 @@ class TaskiqCarrier:
         """Nothing runs in the relay's process."""
         return 0
 
-    def alone(self) -> None:
-        """Nothing runs here."""
-
     def busy(self) -> set[str | None]:
         """Nothing runs here."""
         return set()
-
-    def stop(self) -> None:
-        """There is nothing that waits here."""
 
     async def settled(self) -> None:
         """There is nothing to be written."""
@@ -177,7 +174,9 @@ class TaskiqCarrier:
         taken = anyio.current_time()
         try:
             async with self._side.line.transaction() as connection:
-                event = await self._outbox.store.start(connection, self._side.places(), row, attempt, alone=alone)
+                event = await self._outbox.store.start(
+                    connection, self._side.places(), row, attempt, self.owner, alone=alone
+                )
         except Exception as error:  # noqa: BLE001 (the relay sends it again when its lease ends)
             self._starting.begins(error)
             return True
@@ -185,7 +184,7 @@ class TaskiqCarrier:
         if isinstance(event, StoredEvent) and event.payload is None:
             await self._side.died(event)
         elif isinstance(event, StoredEvent):
-            await self._side.deliveries.hold([event], taken)()
+            await self._side.deliveries.hold([event], taken, lambda: True)()
         return not isinstance(event, Claim)
 
     async def _worker_starts(self, state: TaskiqState) -> None:

@@ -162,7 +162,7 @@ async def test_a_failing_handler_is_tried_again_and_then_dead(shop: Shop, caplog
 
 async def test_the_wait_is_random_up_to_a_limit_that_doubles(shop: Shop) -> None:
     """By the database's clock: `due` is up to `backoff * 2 ** (n - 1)` ahead after attempt n, anywhere in that time."""
-    events = shop.dispatcher(attempts=9, backoff=100.0, max_backoff=350.0, relay=False)
+    events = shop.dispatcher(attempts=9, backoff=1e5, max_backoff=3.5e5, relay=False)
 
     @events.on(OrderPaid)
     async def handle(event: OrderPaid) -> None:
@@ -171,7 +171,7 @@ async def test_the_wait_is_random_up_to_a_limit_that_doubles(shop: Shop) -> None
     outbox = events._outbox
     for number in range(40):
         await events.publish(OrderPaid(order_id=number))
-    for longest in (100, 200, 350, 350):
+    for longest in (1e5, 2e5, 3.5e5, 3.5e5):
         assert await events.relay(once=True) == 40
         waits = [row.due - datetime.now(UTC).timestamp() for row in await shop.rows(outbox)]
         assert max(waits) <= longest

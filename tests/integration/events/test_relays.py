@@ -116,7 +116,7 @@ async def test_what_a_killed_process_had_runs_again_when_its_lease_ends(shop: Sh
         attempts.append(attempt)
 
     await events.publish(OrderPaid(order_id=1))
-    await set_row(shop, events._outbox, claim=Claim.ALONE, token=1, attempts=1, due=now() + 0.7)
+    await set_row(shop, events._outbox, claim=Claim.RUNNING, owner="gone", token=1, attempts=1, due=now() + 0.7)
     assert await events.relay(once=True) == 0
     async with events:
         await until_done(events._outbox)
@@ -137,7 +137,7 @@ async def test_a_row_whose_last_start_was_killed_is_dead(shop: Shop, caplog: pyt
     caplog.clear()  # it was said that nothing relays yet
     first = events._outbox.table.c.id == 1
     async with shop.engine.begin() as connection:
-        killed = {"claim": Claim.ALONE, "token": 1, "attempts": 1, "due": now() - 1.0}
+        killed = {"claim": Claim.RUNNING, "owner": "gone", "token": 1, "attempts": 1, "due": now() - 1.0}
         await connection.execute(update(events._outbox.table).where(first).values(killed))
     async with events:
         await until_done(events._outbox)

@@ -254,7 +254,7 @@ async def test_a_database_that_is_down_when_a_message_comes(
 
 
 def _stored() -> Any:
-    return StoredEvent(1, "x", "OrderPaid", "h", None, {}, 1, 1, None)
+    return StoredEvent(1, "x", "OrderPaid", "h", None, {}, 1, 0, 1, None)
 
 
 async def test_what_is_no_broker_and_one_that_is_taken(postgres: Shop, memory: Memory) -> None:
