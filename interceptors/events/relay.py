@@ -150,7 +150,7 @@ class Relay:
                     self._outage.begins(error)
             else:
                 self._outage.ends()
-            with anyio.move_on_after(pause):
+            with anyio.move_on_after(self._poll if self._is_blocked else pause):
                 await self._wake.wait()
         self._stopped.set()
 

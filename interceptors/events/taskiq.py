@@ -67,6 +67,7 @@ class TaskiqCarrier:
         self._leave = leave
         self._company = Company()
         self._is_up = False
+        self._times_up = 0
         self._changing = anyio.Lock()
         self._sending = Outage("Sending events to the broker")
         self._starting = Outage("Starting events in the worker")
@@ -81,6 +82,7 @@ class TaskiqCarrier:
         async with self._changing:
             if not self._is_up:
                 self._is_up = True
+                self._times_up += 1
                 try:
                     await self._broker.startup()
                 except BaseException:
@@ -96,6 +98,7 @@ class TaskiqCarrier:
 
     async def _send(self, event: StoredEvent) -> bool:
         """Send a message. If the broker is down the event is due again, and no attempt is lost."""
+        times_up = self._times_up
         try:
             # Some brokers wait until they are connected again. The lease must not end meanwhile.
             with anyio.fail_after(min(self._outbox.lease / 2, _LONGEST_SENDING)):
@@ -105,16 +108,21 @@ class TaskiqCarrier:
             if is_cancelled():
                 raise
             self._sending.begins(error)
-            await self.close()  # a connection that gave up does not come back by itself
+            await self._close(times_up)  # a connection that gave up does not come back by itself
             return False
         self._sending.ends()
         return True
 
     async def close(self) -> None:
         """Shut the broker down."""
+        await self._close(self._times_up)
+
+    async def _close(self, times_up: int) -> None:
+        """Unless it has been started up again since."""
         with anyio.CancelScope(shield=True):
             async with self._changing:
-                await self._shut_down()
+                if times_up == self._times_up:
+                    await self._shut_down()
 
     async def _shut_down(self) -> None:
         if self._is_up:
