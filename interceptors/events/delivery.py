@@ -44,8 +44,8 @@ def say(
 ) -> None:
     """Log something about a delivery; by what the line ends with, and by its fields, the row is found."""
     fields = {"event_id": event_id, "handler": handler, "key": key, "attempt": attempt}
-    ends = " [event_id=%s handler=%s key=%s attempt=%s]"
-    log.log(level, text + ends, *args, *fields.values(), exc_info=error, extra=fields)
+    whole = f"{text} [event_id=%s handler=%s key=%s attempt=%s]"
+    log.log(level, whole, *args, *fields.values(), exc_info=error, extra=fields)
 
 
 async def deliver(
@@ -70,16 +70,20 @@ async def deliver(
     async with entry.running_as(ctx):
         try:
             arguments.update(handler.all_arguments(ctx))  # by name they are the context's
-            with anyio.move_on_after(timeout) as limit:
-                await entry.run(ctx)
-            if limit.cancelled_caught:
-                raise TimeoutError(f"{handler.title} took longer than {timeout:g} seconds")
+            await _in_time(entry.run(ctx), timeout, handler)
             await finish(own)
         except BaseException:
             await own.roll_back()
             raise
         finally:
             await own.close()
+
+
+async def _in_time(run: Awaitable[object], seconds: float | None, handler: EventHandler) -> None:
+    with anyio.move_on_after(seconds) as limit:
+        await run
+    if limit.cancelled_caught:
+        raise TimeoutError(f"{handler.title} took longer than {seconds:g} seconds")
 
 
 def is_cancelled() -> bool:

@@ -318,12 +318,12 @@ class EventDispatcher:
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(in_process.run, tasks)
-                async with nullcontext() if self._side is None else self._side.entered():
-                    async with anyio.create_task_group() as until_left:
-                        if self._side is not None and relays:
-                            until_left.start_soon(self._side.relay_until, left)
-                        await left.wait()
-                        self._end = anyio.current_time() + self._drain
+                side = nullcontext() if self._side is None else self._side.entered()
+                async with side, anyio.create_task_group() as until_left:
+                    if self._side is not None and relays:
+                        until_left.start_soon(self._side.relay_until, left)
+                    await left.wait()
+                    self._end = anyio.current_time() + self._drain
                 await in_process.drain(max(self._end - anyio.current_time(), 0.0))
                 self._in_process = None
                 tasks.cancel_scope.cancel()

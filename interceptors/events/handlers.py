@@ -73,8 +73,8 @@ class EventHandler:
             raise EventError(f"{self.title} has attempts={self.attempts!r}; it takes at least one.")
         if self.timeout is not None and not self.timeout > 0:
             raise EventError(f"{self.title} has timeout={self.timeout!r}; it takes seconds, more than 0.")
-        if isinstance(self.aliases, str) or self.name in self.aliases:
-            raise EventError(f'{self.title} has aliases={self.aliases!r}: write its former names, ("shop.mail",).')
+        if self.name in self.aliases:
+            raise EventError(f"{self.title} has aliases={self.aliases!r}, with its own name: write its former names.")
         for what, name in (("event", self.event), *[("handler", each) for each in (self.name, *self.aliases)]):
             if not 0 < len(name) <= _LONGEST_NAME:
                 raise EventError(f"{self.title}: the name of the {what}, {name!r}, has not 1 to {_LONGEST_NAME} signs.")

@@ -5,6 +5,7 @@ Polling goes on beside it. Where nobody is heard, as behind PgBouncer in transac
 
 import logging
 from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 import anyio
@@ -36,8 +37,7 @@ class Listening:
     async def listen(self, connection: AsyncConnection) -> None:
         """Listen by a connection that was just opened; what was stored before it was is looked for, too."""
         if connection.dialect.driver == "asyncpg":
-            driver = (await connection.get_raw_connection()).driver_connection
-            assert driver is not None
+            driver: Any = (await connection.get_raw_connection()).driver_connection
             await driver.add_listener(self._channel, self._notified)
             self._listens = True
         self._heard()

@@ -11,7 +11,6 @@ from uuid import uuid4
 
 from sqlalchemy import (
     ColumnElement,
-    Select,
     Table,
     and_,
     case,
@@ -205,9 +204,20 @@ class Operations:
         for place, error in errors.items():
             numbers = {kind: (count, oldest) for *names, kind, count, oldest in found if tuple(names) == place}
             ages = [oldest for kind, (_, oldest) in numbers.items() if kind != "dead"]
-            by_state = {kind: numbers.get(kind, (0,))[0] for kind in ("waiting", "due", "running", "retrying", "dead")}
+            count = {kind: number for kind, (number, _) in numbers.items()}
             told.append(
-                HandlerStatus(*place, place in self.known, **by_state, oldest=max(ages, default=None), last_error=error)
+                HandlerStatus(
+                    event=place[0],
+                    handler=place[1],
+                    known=place in self.known,
+                    waiting=count.get("waiting", 0),
+                    due=count.get("due", 0),
+                    running=count.get("running", 0),
+                    retrying=count.get("retrying", 0),
+                    dead=count.get("dead", 0),
+                    oldest=max(ages, default=None),
+                    last_error=error,
+                )
             )
         return told
 
@@ -302,7 +312,8 @@ class Operations:
                     "error": null(),
                 }
                 names = [column.name for column in columns if not column.primary_key]
-                row = select(*[new.get(name, columns[name]) for name in names]).where(columns.id == id)
+                values: list[Any] = [new.get(name, columns[name]) for name in names]
+                row = select(*values).where(columns.id == id)
                 await session.execute(insert(self._table).from_select(names, row))
             return done
 
@@ -326,7 +337,7 @@ class Operations:
         columns = self._table.c
         if session.get_bind(clause=self._table).dialect.name == "sqlite":  # a transaction that writes, writes first
             await session.execute(update(self._table).where(false()).values(claim=0))
-        statement: Select[Any] = (
+        statement = (
             select(columns.id, columns.handler, columns.key)
             .where(*conditions)
             .order_by(columns.id)

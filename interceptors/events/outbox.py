@@ -224,7 +224,8 @@ class Outbox:
 
     def delay(self, attempt: int) -> float:
         """How long to wait after an attempt that failed: a random time, so that those of one outage are no burst."""
-        return random.uniform(0.0, min(self._backoff * 2.0 ** min(attempt - 1, 1000), self._max_backoff))
+        longest = min(self._backoff * 2.0 ** min(attempt - 1, 1000), self._max_backoff)
+        return random.uniform(0.0, longest)  # noqa: S311 (no secret)
 
     async def tell_dead(self, event: StoredEvent, attempts: int, error: str | None) -> None:
         """Call `on_dead`. Raises nothing."""

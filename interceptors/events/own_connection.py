@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import anyio
-from sqlalchemy import Table, false, update
+from sqlalchemy import Engine, Table, false, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -49,7 +49,8 @@ class OwnConnection:
         with anyio.move_on_after(patience, shield=True) as scope:
             self._scopes.add(scope)
             try:
-                async with self._turn, self._written() if writes else self._begun() as connection:
+                begun = self._written() if writes else self._begun()
+                async with self._turn, begun as connection:
                     yield connection
             finally:
                 self._scopes.discard(scope)
@@ -69,13 +70,14 @@ class OwnConnection:
 
     @asynccontextmanager
     async def _begun(self) -> AsyncGenerator[AsyncConnection]:
-        if self._beside is None:
+        bind = self._beside
+        if bind is None:
             async with self._sessions() as session:
                 yield await session.connection(bind_arguments={"clause": self._table})
                 await session.commit()
             return
         try:
-            connection = self._connection or await self._open()
+            connection = self._connection or await self._open(bind)
             async with connection.begin():
                 yield connection
         except BaseException as error:
@@ -83,9 +85,7 @@ class OwnConnection:
                 await self._drop()
             raise
 
-    async def _open(self) -> AsyncConnection:
-        bind = self._beside
-        assert bind is not None
+    async def _open(self, bind: Engine) -> AsyncConnection:
         if self._engine is None:
             # The same way to connect as the pool's, and its listeners, but not its connections.
             options = bind.get_execution_options()
@@ -93,7 +93,7 @@ class OwnConnection:
         self._connection = await self._engine.connect()
         if self._writer is None:
             # At a higher level waiting for each other would end in errors, and MariaDB would lock gaps.
-            await self._connection.execution_options(isolation_level="READ COMMITTED")
+            _ = await self._connection.execution_options(isolation_level="READ COMMITTED")
         if self.opened is not None:
             await self.opened(self._connection)
         return self._connection

@@ -112,23 +112,19 @@ class Relay:
 
         Raises nothing; what the database raised while it ran once is the `failure`.
         """
-        async with anyio.create_task_group() as looking:
-            async with anyio.create_task_group() as running:  # cut first: looking may wait for what runs
-                looking.start_soon(self._look_once if once else self._look_forever, running, left)
-                await left.wait()
-                self._stop()
-                with anyio.move_on_after(drain):
-                    await self._stopped.wait()
-                    await self._while_open()
-                self._stop()
-                if self._open:
-                    log.warning("Events were cut when the relay was left, they run again: %s", describe(self._open))
-                running.cancel_scope.cancel()
-
-    def _stop(self) -> None:
-        self._stopping = True
-        self._wake.set()
-        self._changed.set()
+        # What runs is cut first: looking may wait for it, on SQLite, and is never cut.
+        async with anyio.create_task_group() as looking, anyio.create_task_group() as running:
+            looking.start_soon(self._look_once if once else self._look_forever, running, left)
+            await left.wait()
+            self._stopping = True
+            self._wake.set()
+            self._changed.set()
+            with anyio.move_on_after(drain):
+                await self._stopped.wait()
+                await self._while_open()
+            if self._open:
+                log.warning("Events were cut when the relay was left, they run again: %s", describe(self._open))
+            running.cancel_scope.cancel()
 
     def _is_left(self) -> bool:
         return self._stopping
@@ -197,10 +193,13 @@ class Relay:
         for number in range(len(ready)):
             place = ready[(self._turn + number) % len(ready)]  # none is always the last
             share = math.ceil((self._max_running - self._open.total()) / (len(ready) - number))
-            if share > 0 and not self._stopping:
+            if share > 0 and not self._is_left():
                 taken = await self._take(place, share, running)
                 found |= bool(taken.lanes or taken.died or taken.put_behind)
-        return found or (self._wants_suspect and not self._carrier.in_flight)
+        return found or self._may_start_suspect()
+
+    def _may_start_suspect(self) -> bool:
+        return self._wants_suspect and not self._carrier.in_flight
 
     async def _look_for_suspect(self, ready: Sequence[Place], running: TaskGroup) -> bool:
         """Start one row that was running when its process died: alone, if what else runs has ended in time."""
@@ -232,7 +231,7 @@ class Relay:
             self._quiet_until = anyio.current_time() + self._lease
         for event in taken.died:
             await self._died(event)
-        if self._stopping:
+        if self._is_left():
             await carrier.give_back([event for lane in taken.lanes for event in lane])
             return taken
         for lane in taken.lanes:

@@ -95,7 +95,7 @@ class Store:
     def __init__(self, table: Table, lease: float) -> None:
         self.table = table
         self._lease = lease
-        self._looks: dict[Place, Select[Any]] = {}
+        self._looks: dict[Place, Select[*tuple[Any, ...]]] = {}
         self._probes: dict[tuple[Place, ...], Select[Any]] = {}
 
     # -- looking -------------------------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ class Store:
         put_behind = await self._put_behind(connection, place, look.behind) if look.behind else 0
         return Taken(list(look.lanes.values()), look.died, put_behind, look.suspects)
 
-    def _look(self, place: Place) -> Select[Any]:
+    def _look(self, place: Place) -> Select[*tuple[Any, ...]]:
         columns = self.table.c
         return (
             self._columns(place)
@@ -170,7 +170,7 @@ class Store:
             .with_for_update(skip_locked=True)
         )
 
-    def _columns(self, place: Place) -> Select[Any]:
+    def _columns(self, place: Place) -> Select[*tuple[Any, ...]]:
         columns = self.table.c
         return select(
             columns.id,
@@ -344,7 +344,7 @@ class Store:
         """Delete rows that are done; gives how many were ours still."""
         return await self._execute(connection, delete(self.table).where(self._ours(events)))
 
-    async def release(self, connection: AsyncConnection, keys: Sequence[tuple[str, str]]) -> None:
+    async def release(self, connection: AsyncConnection | AsyncSession, keys: Sequence[tuple[str, str]]) -> None:
         """Have the next rows of (handler, key) looked at, which stood behind one that is gone.
 
         Also if they have not been put behind it yet: it may happen in this very moment.

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -25,6 +24,8 @@ from interceptors.events.store import Store, StoredEvent
 from interceptors.registry import InterceptorRegistry
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
     from interceptors.events.outbox import Outbox
 
 __all__ = ["StoredDeliveries"]
@@ -174,27 +175,31 @@ class StoredDeliveries:
             return
         lease.is_in_session = True
         await session.flush()
+        if not await self._is_committed(session, lease.event):
+            raise _TakenOverError
+
+    async def _is_committed(self, session: "AsyncSession", event: StoredEvent) -> bool:
+        """Delete a row and commit. False if it was not ours; raises LostRaceError if that met another transaction."""
         while True:
             try:
-                is_ours = await self._store.settle(session, [lease.event])
-                if is_ours:
-                    await own.commit()
-                break
+                if not await self._store.settle(session, [event]):
+                    return False
+                await session.commit()
             except Exception as error:
                 if not is_lost_race(error):
                     raise
                 if self._means.writer is None or not session.in_transaction():  # it is rolled back already
                     raise LostRaceError from error
+            else:
+                return True
             await anyio.sleep(_AFTER_LOST_RACE)  # until the lease ends
-        if not is_ours:
-            raise _TakenOverError
 
     async def _failed(self, event: StoredEvent, allowed: int, error: BaseException) -> None:
         if isinstance(error, LostRaceError):
             self._say(
                 event, logging.INFO, "The event %s met another transaction at its end, and starts again", event.name
             )
-            await self._put_back(event, random.random(), is_uncounted=True)
+            await self._put_back(event, self._outbox.delay(1), is_uncounted=True)
         elif isinstance(error, RetryLater):
             self._say(
                 event, logging.INFO, "The event %s starts again in %g seconds: %s", event.name, error.seconds, error

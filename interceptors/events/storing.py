@@ -58,7 +58,7 @@ async def add_rows(session: AsyncSession, table: Table, rows: Sequence[NewRow], 
         ]
     )
     if _is_postgresql(session, table):  # with the same round trip; relays hear of it at the commit, if there is one
-        statement = statement.returning(func.pg_notify(channel_of(table), ""))  # type: ignore[assignment]
+        statement = statement.returning(func.pg_notify(channel_of(table), ""))
     await session.execute(statement)
 
 
