@@ -54,6 +54,8 @@ class Container(containers.DeclarativeContainer):
 
     settings = providers.Singleton(Settings.from_environment)
     engine = providers.Singleton(create_engine, settings.provided.database_url)
+    # Whether anybody is there must be known under load, too: it is not asked for in the queue at the pool.
+    health_engine = providers.Singleton(create_engine, settings.provided.database_url)
     statements = providers.Singleton(hook_statements, engine, settings.provided.slow_query_seconds)
     supplier = providers.Singleton(Supplier, settings.provided.supplier_url)
     sessions = providers.Singleton(async_sessionmaker[AsyncSession], engine, expire_on_commit=False)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import event, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from app.models import Base
@@ -15,9 +15,11 @@ Sessions = async_sessionmaker[AsyncSession]
 def create_engine(url: str) -> AsyncEngine:
     """Make the engine; nothing connects yet."""
     # What is stored are the customers' own matters: no error that is logged shall tell them.
-    engine = create_async_engine(url, hide_parameters=True)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine.sync_engine, "connect", _configure_sqlite)
+    if make_url(url).get_backend_name() != "sqlite":
+        return create_async_engine(url, hide_parameters=True)
+    # SQLite has one writer, and under load it takes more than the usual 5 seconds until it is one's turn.
+    engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": 30})
+    event.listen(engine.sync_engine, "connect", _configure_sqlite)
     return engine
 
 

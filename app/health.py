@@ -4,8 +4,8 @@ from typing import Annotated
 
 from dependency_injector.wiring import Provide
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.database import Sessions
 from app.interceptors.access_log import access_log
 from app.interceptors.no_store import no_store
 from app.schemas import Health
@@ -15,8 +15,8 @@ from interceptors import intercept, skip_interceptors
 # Asked every few seconds: it would drown the log.
 @skip_interceptors(access_log)
 @intercept(no_store)
-async def health(sessions: Annotated[Sessions, Provide["sessions"]]) -> Health:
+async def health(engine: Annotated[AsyncEngine, Provide["health_engine"]]) -> Health:
     """Say that the application and its database answer."""
-    async with sessions() as session:
-        await session.execute(text("SELECT 1"))
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT 1"))
     return Health()

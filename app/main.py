@@ -36,6 +36,7 @@ def create_app(shop: Container) -> FastAPI:
             yield
         finally:
             await shop.supplier().close()
+            await shop.health_engine().dispose()
             await engine.dispose()
 
     app = FastAPI(title="Bookshop", description=DESCRIPTION, lifespan=lifespan)

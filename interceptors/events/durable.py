@@ -19,7 +19,7 @@ from interceptors.events.outbox import Outbox
 from interceptors.events.own_connection import OwnConnection
 from interceptors.events.pool import check_publisher, connections_of, engine_of, has_one_connection
 from interceptors.events.relay import Carrier, Relay
-from interceptors.events.store import Place, StoredEvent
+from interceptors.events.store import HandlerRows, StoredEvent
 from interceptors.events.stored import StoredDeliveries
 from interceptors.events.storing import NewRow, add_rows, lock_key
 from interceptors.events.unknown import UnknownRows
@@ -53,7 +53,7 @@ class Durable:
         self.deliveries = StoredDeliveries(registry, outbox, outbox.store, self.line, means, self._find)
         self.carrier: Carrier = self.deliveries
         self._handlers: dict[tuple[str, str], EventHandler] = {}
-        self._places: tuple[Place, ...] = ()
+        self._places: tuple[HandlerRows, ...] = ()
         self._relays: set[Relay] = set()
         self._relay_ended = anyio.Event()
         self.is_entered = False
@@ -66,15 +66,15 @@ class Durable:
         self._places = tuple(self._place(event, name) for event, name in self._handlers)
         self._outbox.know(self._handlers)
 
-    def _place(self, event: str, name: str) -> Place:
+    def _place(self, event: str, name: str) -> HandlerRows:
         handler = self._handlers[event, name]
         events = dict.fromkeys(event for event, other in self._handlers if other in handler.names)
-        return Place(event, name, handler.names, tuple(events), self._allowed(handler))
+        return HandlerRows(event, name, handler.names, tuple(events), self._allowed(handler))
 
     def _allowed(self, handler: EventHandler) -> int:
         return self._outbox.attempts if handler.attempts is None else handler.attempts
 
-    def places(self) -> tuple[Place, ...]:
+    def places(self) -> tuple[HandlerRows, ...]:
         """Where the rows are that can be run here."""
         return self._places
 

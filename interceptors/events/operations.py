@@ -34,7 +34,7 @@ from interceptors.events.sql import as_stored, clock, now, padded
 from interceptors.events.store import Store, parsed
 from interceptors.events.table import Claim
 
-__all__ = ["DeadEvent", "HandlerStatus", "Operations", "OutboxRow", "Selection", "State"]
+__all__ = ["DeadEvent", "HandlerStatus", "OutboxOperations", "OutboxRow", "Selection", "State"]
 
 State: TypeAlias = Literal["waiting", "due", "running", "retrying", "dead"]
 
@@ -124,7 +124,7 @@ class Selection:
         return [condition for condition in conditions if condition is not None]
 
 
-class Operations:
+class OutboxOperations:
     """The statements; `known`: (event, handler) of this process."""
 
     def __init__(self, sessions: Sessions, table: Table, store: Store) -> None:

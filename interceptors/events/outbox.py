@@ -15,7 +15,7 @@ try:
     from sqlalchemy import MetaData, false, true
     from sqlalchemy import inspect as inspect_database
 
-    from interceptors.events.operations import DeadEvent, HandlerStatus, Operations, OutboxRow, Selection, State
+    from interceptors.events.operations import DeadEvent, HandlerStatus, OutboxOperations, OutboxRow, Selection, State
     from interceptors.events.store import Store, StoredEvent
     from interceptors.events.table import outbox_table
 except ImportError as error:
@@ -72,7 +72,7 @@ class Outbox:
         self.unknown_after = unknown_after
         self.store = Store(self.table, lease)
         """The statements of relays, for the dispatcher."""
-        self._operations = Operations(sessions, self.table, self.store)
+        self._operations = OutboxOperations(sessions, self.table, self.store)
         self._backoff = backoff
         self._max_backoff = max_backoff
         self._on_dead = on_dead

@@ -13,7 +13,7 @@ from interceptors.events.in_process import describe
 from interceptors.events.outage import Outage
 from interceptors.events.own_connection import OwnConnection
 from interceptors.events.sql import is_lost_race
-from interceptors.events.store import Place, Store, StoredEvent, Taken
+from interceptors.events.store import HandlerRows, Store, StoredEvent, Taken
 
 __all__ = ["Carrier", "Relay"]
 
@@ -71,7 +71,7 @@ class Relay:
         self,
         store: Store,
         line: OwnConnection,
-        places: Callable[[], tuple[Place, ...]],
+        places: Callable[[], tuple[HandlerRows, ...]],
         carrier: Carrier,
         max_running: int,
         died: Callable[[StoredEvent], Awaitable[None]],
@@ -201,7 +201,7 @@ class Relay:
     def _may_start_suspect(self) -> bool:
         return self._wants_suspect and not self._carrier.in_flight
 
-    async def _look_for_suspect(self, ready: Sequence[Place], running: TaskGroup) -> bool:
+    async def _look_for_suspect(self, ready: Sequence[HandlerRows], running: TaskGroup) -> bool:
         """Start one row that was running when its process died: alone, if what else runs has ended in time."""
         self._wants_suspect = False
         is_alone = not self._carrier.in_flight
@@ -211,7 +211,7 @@ class Relay:
                 break
         return True
 
-    async def _take(self, place: Place, limit: int, running: TaskGroup, *, for_suspect: bool = False) -> Taken:
+    async def _take(self, place: HandlerRows, limit: int, running: TaskGroup, *, for_suspect: bool = False) -> Taken:
         started = anyio.current_time()  # before the lease begins in the database: ours ends first
         carrier = self._carrier
         async with self._line.transaction() as connection:

@@ -35,7 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from interceptors.events.sql import LostRaceError, as_stored, clock, now, padded
 from interceptors.events.table import COMPANY, Claim
 
-__all__ = ["LANE", "Place", "Store", "StoredEvent", "Taken", "parsed"]
+__all__ = ["LANE", "HandlerRows", "Store", "StoredEvent", "Taken", "parsed"]
 
 _KILLED = "The process ended, or lost its lease, during the last attempt."
 LANE = 25
@@ -44,7 +44,7 @@ _SHORTEST, _LONGEST = 1.0, 300.0  # how long a row is put behind another one of 
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class HandlerRows:
     """Under which event and name rows of a handler are stored that is known here; an alias is a place of its own."""
 
     event: str
@@ -95,19 +95,19 @@ class Store:
     def __init__(self, table: Table, lease: float) -> None:
         self.table = table
         self._lease = lease
-        self._looks: dict[Place, Select[*tuple[Any, ...]]] = {}
-        self._probes: dict[tuple[Place, ...], Select[Any]] = {}
+        self._looks: dict[HandlerRows, Select[*tuple[Any, ...]]] = {}
+        self._probes: dict[tuple[HandlerRows, ...], Select[Any]] = {}
 
     # -- looking -------------------------------------------------------------------------------------------------------
 
-    async def next_due(self, connection: AsyncConnection, places: tuple[Place, ...]) -> list[float | None]:
+    async def next_due(self, connection: AsyncConnection, places: tuple[HandlerRows, ...]) -> list[float | None]:
         """In how many seconds the first row of each place is due; None where there is none."""
         if places not in self._probes:
             self._probes = {places: self._probe(places)}
         first = (await connection.execute(self._probes[places])).one()
         return [None if due is None else due - first[-1] for due in first[:-1]]
 
-    def _probe(self, places: Sequence[Place]) -> Select[Any]:
+    def _probe(self, places: Sequence[HandlerRows]) -> Select[Any]:
         columns = self.table.c
         return select(
             *[
@@ -122,7 +122,7 @@ class Store:
     async def take(
         self,
         connection: AsyncConnection,
-        place: Place,
+        place: HandlerRows,
         limit: int,
         *,
         reads: int,
@@ -155,7 +155,7 @@ class Store:
         put_behind = await self._put_behind(connection, place, look.behind) if look.behind else 0
         return Taken(list(look.lanes.values()), look.died, put_behind, look.suspects)
 
-    def _look(self, place: Place) -> Select[*tuple[Any, ...]]:
+    def _look(self, place: HandlerRows) -> Select[*tuple[Any, ...]]:
         columns = self.table.c
         return (
             self._columns(place)
@@ -170,7 +170,7 @@ class Store:
             .with_for_update(skip_locked=True)
         )
 
-    def _columns(self, place: Place) -> Select[*tuple[Any, ...]]:
+    def _columns(self, place: HandlerRows) -> Select[*tuple[Any, ...]]:
         columns = self.table.c
         return select(
             columns.id,
@@ -189,7 +189,7 @@ class Store:
             *[self._before(place, name).label(f"before_{i}") for i, name in enumerate(place.names)],
         )
 
-    def _before(self, place: Place, name: str) -> ScalarSelect[int]:
+    def _before(self, place: HandlerRows, name: str) -> ScalarSelect[int]:
         """The row of a row's key, and of this name of its handler, that stands right before it."""
         columns, others = self.table.c, self.table.alias("others")
         return (
@@ -207,7 +207,7 @@ class Store:
             .scalar_subquery()
         )
 
-    async def _runs(self, connection: AsyncConnection, place: Place, row: RowMapping) -> bool:
+    async def _runs(self, connection: AsyncConnection, place: HandlerRows, row: RowMapping) -> bool:
         """Does anything of a row's key run? It may where the row came back in front of others: revived, or late."""
         columns = self.table.c
         found = await connection.execute(
@@ -270,7 +270,7 @@ class Store:
             )
         await self.release(connection, [(row.handler, row.key) for row in rows if row.key is not None])
 
-    async def _put_behind(self, connection: AsyncConnection, place: Place, ids: Sequence[int]) -> int:
+    async def _put_behind(self, connection: AsyncConnection, place: HandlerRows, ids: Sequence[int]) -> int:
         """Look at them later: at least as long again as they have waited, so that few looks come upon them.
 
         Asked again, while they are locked: who ended the row in front meanwhile releases them after this.
@@ -292,7 +292,14 @@ class Store:
         return len(behind)
 
     async def start(
-        self, connection: AsyncConnection, places: Sequence[Place], id: int, attempt: int, owner: str, *, alone: bool
+        self,
+        connection: AsyncConnection,
+        places: Sequence[HandlerRows],
+        id: int,
+        attempt: int,
+        owner: str,
+        *,
+        alone: bool,
     ) -> StoredEvent | Claim | None:
         """Start one attempt of a row that was sent to be started; None if it was not, or was already.
 
@@ -437,7 +444,7 @@ class _Look:
 
     def __init__(
         self,
-        place: Place,
+        place: HandlerRows,
         limit: int,
         busy: set[str | None],
         company: set[str],

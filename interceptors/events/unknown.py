@@ -9,7 +9,7 @@ from sqlalchemy import Table, false, func, select
 from interceptors.describing import nearest
 from interceptors.events.own_connection import OwnConnection
 from interceptors.events.sql import clock
-from interceptors.events.store import Place
+from interceptors.events.store import HandlerRows
 
 __all__ = ["UnknownRows"]
 
@@ -20,7 +20,7 @@ class UnknownRows:
     """Warns once of each handler that is not known here and whose rows have waited for `after` seconds."""
 
     def __init__(
-        self, table: Table, line: OwnConnection, places: Callable[[], tuple[Place, ...]], after: float
+        self, table: Table, line: OwnConnection, places: Callable[[], tuple[HandlerRows, ...]], after: float
     ) -> None:
         self._table = table
         self._line = line
