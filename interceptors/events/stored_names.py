@@ -23,12 +23,12 @@ def _real_name(module: dict[str, Any]) -> str | None:
     spec = module.get("__spec__")
     if spec is not None and spec.name not in _STARTED:  # a folder that is run calls itself `__main__`
         return str(spec.name)
-    if not module.get("__file__"):
+    file = Path(module.get("__file__") or "").resolve()
+    if not file.is_file():  # `<stdin>`, an archive
         return None
-    file = Path(module["__file__"]).resolve()
     parts = [file.stem]
     folder = file.parent
-    if file.stem == "__main__" and not (folder / "__init__.py").exists():  # a folder without, or an archive
+    if file.stem == "__main__" and not (folder / "__init__.py").exists():
         return f"{folder.name}.{file.stem}"
     while (folder / "__init__.py").exists():
         parts.insert(0, folder.name)
