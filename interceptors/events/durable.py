@@ -164,7 +164,7 @@ class Durable:
                 tasks.cancel_scope.cancel()
         finally:
             self.is_entered = False
-            self.line.opened = None
+            await self.line.on_open(None)
             await self.line.close()
 
     async def relay_until(self, left: anyio.Event, *, once: bool = False) -> int:
@@ -201,11 +201,8 @@ class Durable:
 
     async def _listen(self, relay: Relay) -> None:
         listening = Listening(self._outbox.table, relay.wake)
-        self.line.opened = listening.listen
-        await self.line.close()  # it is opened again
-        async with self.line.transaction(writes=False):
-            pass
-        await listening.check(self._outbox.sessions)
+        await self.line.on_open(listening.listen)
+        await listening.check(self.line, self._outbox.sessions)
 
     async def died(self, event: StoredEvent) -> None:
         """Tell of a row that cannot be handled any more, and is dead."""

@@ -19,6 +19,8 @@ class Lease:
     event: StoredEvent
     scope: anyio.CancelScope
     """Cancels the handler, by its deadline too: nothing runs twice at the same time."""
+    is_followed: bool = False
+    """The next row of its key is ours, too: nothing has to be released."""
     is_in_session: bool = False
     """The handler's own transaction has deleted the row: a renewal would wait for it."""
     settled: anyio.Event = field(default_factory=anyio.Event)

@@ -13,6 +13,7 @@ from sqlalchemy import Table, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from interceptors.events.own_connection import OwnConnection
 from interceptors.events.own_session import Sessions
 from interceptors.events.storing import channel_of
 
@@ -47,18 +48,19 @@ class Listening:
             self._is_heard.set()
         self._heard()
 
-    async def check(self, sessions: Sessions) -> None:
+    async def check(self, line: OwnConnection, sessions: Sessions) -> None:
         """Tell ourselves something by another connection, and say so if it is not heard."""
-        name = sessions().get_bind(clause=self._table).dialect.name
-        if name != "postgresql":
+        if sessions().get_bind(clause=self._table).dialect.name != "postgresql":
+            return
+        try:
+            async with line.transaction(writes=False):
+                pass  # now it is open
+            async with sessions() as session, session.begin():
+                await session.execute(select(func.pg_notify(self._channel, self._token)))
+        except (SQLAlchemyError, OSError) as error:  # it is the relay that says what is wrong
+            log.debug("It could not be tried whether commits are heard of", exc_info=error)
             return
         if self._listens:
-            try:
-                async with sessions() as session, session.begin():
-                    await session.execute(select(func.pg_notify(self._channel, self._token)))
-            except (SQLAlchemyError, OSError) as error:  # it is the relay that says what is wrong
-                log.debug("It could not be tried whether commits are heard of", exc_info=error)
-                return
             with anyio.move_on_after(_PATIENCE):
                 await self._is_heard.wait()
         if not self._is_heard.is_set():

@@ -3,6 +3,7 @@
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import TypeAlias
 
 import anyio
 from sqlalchemy import Engine, Table, false, update
@@ -17,6 +18,7 @@ from interceptors.events.sql import is_lost_race
 __all__ = ["OwnConnection"]
 
 _CLOSING = 1.0
+_Opened: TypeAlias = Callable[[AsyncConnection], Awaitable[None]]
 
 
 class OwnConnection:
@@ -39,8 +41,7 @@ class OwnConnection:
         self._connection: AsyncConnection | None = None
         self._scopes: set[anyio.CancelScope] = set()
         self._is_given_up = False
-        self.opened: Callable[[AsyncConnection], Awaitable[None]] | None = None
-        """Called with each connection that was opened."""
+        self._opened: _Opened | None = None
 
     @asynccontextmanager
     async def transaction(self, *, writes: bool = True) -> AsyncGenerator[AsyncConnection]:
@@ -94,8 +95,8 @@ class OwnConnection:
         if self._writer is None:
             # At a higher level waiting for each other would end in errors, and MariaDB would lock gaps.
             _ = await self._connection.execution_options(isolation_level="READ COMMITTED")
-        if self.opened is not None:
-            await self.opened(self._connection)
+        if self._opened is not None:
+            await self._opened(self._connection)
         return self._connection
 
     async def _drop(self) -> None:
@@ -104,6 +105,13 @@ class OwnConnection:
             with anyio.move_on_after(_CLOSING, shield=True), suppress(SQLAlchemyError, OSError):
                 await connection.invalidate()
                 await connection.close()
+
+    async def on_open(self, opened: _Opened | None) -> None:
+        """Have something called with the connection, and with each one that is opened later."""
+        async with self._turn:
+            self._opened = opened
+            if opened is not None and self._connection is not None:
+                await opened(self._connection)
 
     def give_up(self) -> None:
         """Do not wait for a database that hangs any more, until it is closed."""

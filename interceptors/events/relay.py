@@ -19,9 +19,11 @@ __all__ = ["Carrier", "Relay"]
 
 log = logging.getLogger("interceptors.events")
 
+_AGAIN = 1.0
+"""When to look again where the database could not be asked."""
 _SOON = 0.05
 """When to look again where somebody else was quicker."""
-_READ = 500
+_READ = 250
 """How many rows are read where many are found that may not start."""
 
 
@@ -143,6 +145,7 @@ class Relay:
                 if is_lost_race(error):
                     pause = _SOON
                 else:
+                    pause = min(self._poll, _AGAIN)
                     self._outage.begins(error)
             else:
                 self._outage.ends()

@@ -82,7 +82,7 @@ class Settling:
 
     async def _write(self) -> None:
         done, released = self._done[:_AT_ONCE], self._released[:_AT_ONCE]
-        gone = [*[lease.event for lease in done], *released]
+        gone = [*[lease.event for lease in done if not lease.is_followed], *released]
         keys = [(name, event.key) for event in gone if event.key is not None for name in self._names(event)]
         async with self._line.transaction() as connection:
             count = await self._store.settle(connection, [lease.event for lease in done]) if done else 0

@@ -105,7 +105,10 @@ class StoredDeliveries:
 
         When it `is_left` no further one is started.
         """
-        leases = [Lease(event, anyio.CancelScope(deadline=self._end_of(taken))) for event in lane]
+        leases = [
+            Lease(event, anyio.CancelScope(deadline=self._end_of(taken)), is_followed=event is not lane[-1])
+            for event in lane
+        ]
         self._leases.update(leases)
         return partial(self._run_lane, leases, is_left)
 
@@ -128,7 +131,8 @@ class StoredDeliveries:
                 if not await self._is_delivered(lease):
                     return False
                 if lease.is_in_session:
-                    self.settling.release(event)
+                    if not lease.is_followed:
+                        self.settling.release(event)
                     return True
                 self.settling.settle(lease)  # it is ours until then
                 is_handed_over = True

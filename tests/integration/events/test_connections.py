@@ -1,0 +1,291 @@
+"""The relay's own connection and the pool, hearing of commits, and SQLite's one writer."""
+
+import asyncio
+import logging
+import sqlite3
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import NullPool, text
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import Session, sessionmaker
+
+from interceptors.events import EventDispatcher, EventError, Outbox
+from tests.integration.events.shop import OrderPaid, Shop, database_url, make_shop, shop_at, until, until_done
+
+
+@pytest.mark.parametrize(
+    ("pool", "given", "level"),
+    [
+        ({"pool_size": 2, "max_overflow": 1}, {"max_running": 50}, "WARNING"),
+        ({"pool_size": 2, "max_overflow": 1}, {}, "INFO"),
+        ({"pool_size": 2, "max_overflow": 1}, {"max_running": 3}, None),
+        ({"pool_size": 2, "max_overflow": -1}, {"max_running": 50}, None),
+        ({"pool_size": 0}, {"max_running": 50}, None),
+        ({"poolclass": NullPool}, {"max_running": 50}, None),
+    ],
+)
+async def test_entering_says_that_the_pool_gives_less(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, pool: Any, given: Any, level: str | None
+) -> None:
+    """Once, with both numbers: it matters to who asked for so many."""
+    caplog.set_level(logging.INFO, "interceptors.events")
+    async with shop_at(database_url("sqlite", tmp_path), **pool) as shop:
+        events = shop.dispatcher(**given)
+        for _ in range(2):
+            async with events:
+                pass
+    told = [record for record in caplog.records if "max_running" in record.getMessage()]
+    assert [record.levelname for record in told] == ([] if level is None else [level])
+    for record in told:
+        assert f"max_running={given.get('max_running', 100)}" in record.getMessage()
+        assert "3 connections" in record.getMessage()
+
+
+async def test_no_more_run_at_once_than_the_pool_gives(postgres: Shop) -> None:
+    """Each has its connection: none waits for it in vain, and no lease is lost."""
+    small = make_shop(postgres.url, postgres.prefix, pool_size=2, max_overflow=0, pool_timeout=1)
+    running = most = 0
+    events = small.dispatcher(max_running=50, lease=1.0)
+
+    @events.on(OrderPaid)
+    async def handle(event: OrderPaid, session: AsyncSession, attempt: int) -> None:
+        nonlocal running, most
+        assert attempt == 1
+        running += 1
+        most = max(most, running)
+        await session.execute(text("SELECT pg_sleep(0.4)"))
+        running -= 1
+        await small.add_effect(session, event.order_id)
+
+    try:
+        async with events:
+            async with postgres.sessions.begin() as session:
+                for number in range(8):
+                    await events.publish(OrderPaid(order_id=number), session=session)
+            await until_done(postgres.outbox())
+    finally:
+        await small.engine.dispose()
+    assert most == 2
+    assert sorted(await postgres.all_effects()) == list(range(8))
+
+
+async def test_a_relay_hears_of_commits_and_of_nothing_else(postgres: Shop) -> None:
+    """Also again when its connection was cut; between polls that never come."""
+    other = make_shop(postgres.url, postgres.prefix)
+    events, publisher = postgres.dispatcher(poll=3600.0), other.dispatcher(relay=False)
+    seen: list[int] = []
+
+    @events.on(OrderPaid, name="h")
+    async def handle(event: OrderPaid) -> None:
+        seen.append(event.order_id)
+
+    publisher.on(OrderPaid, name="h")(handle)
+    try:
+        async with events:
+            line = events._side.line
+            await until(lambda: line._opened is not None and line._connection is not None and not line._turn.locked())
+            async with other.sessions() as session:
+                await publisher.publish(OrderPaid(order_id=1), session=session)
+                await session.rollback()
+            await publisher.publish(OrderPaid(order_id=2))
+            await until(lambda: seen == [2])
+            await until_done(events._outbox)
+
+            cut = line._connection
+            async with other.engine.connect() as connection:
+                await connection.exec_driver_sql(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    f"WHERE datname = current_database() AND query LIKE '%%{events._outbox.table.name}%%' AND state = 'idle'"
+                )
+            events._side._stored()  # it looks, and finds its connection cut
+            await until(lambda: line._connection is not None and line._connection is not cut)
+            await publisher.publish(OrderPaid(order_id=3))
+            await until(lambda: seen == [2, 3])
+    finally:
+        await other.engine.dispose()
+
+
+class Deaf:
+    """A road to PostgreSQL that loses notifications, as PgBouncer does in transaction mode."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._to = host, port
+        self._roads: set[asyncio.Task[None]] = set()
+        self.port = 0
+
+    async def __aenter__(self) -> "Deaf":
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._server.close()
+        for road in self._roads:
+            road.cancel()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        other_reader, other_writer = await asyncio.open_connection(*self._to)
+        for road in (self._there(reader, other_writer), self._back(other_reader, writer)):
+            self._roads.add(asyncio.create_task(road))
+
+    async def _there(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+        writer.close()
+
+    async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            while True:
+                head = await reader.readexactly(5)
+                body = await reader.readexactly(int.from_bytes(head[1:]) - 4)
+                if head[:1] != b"A":
+                    writer.write(head + body)
+        writer.close()
+
+
+async def test_a_relay_that_hears_nothing_says_so(postgres: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    """And polls."""
+    url = postgres.engine.url
+    async with Deaf(url.host or "127.0.0.1", url.port or 5432) as deaf:
+        shop = make_shop(
+            url.set(host="127.0.0.1", port=deaf.port).render_as_string(hide_password=False),
+            postgres.prefix,
+            connect_args={"ssl": False},
+        )
+        events, publisher = shop.dispatcher(poll=0.05), postgres.dispatcher(relay=False)
+        seen: list[int] = []
+
+        @events.on(OrderPaid, name="h")
+        async def handle(event: OrderPaid) -> None:
+            seen.append(event.order_id)
+
+        publisher.on(OrderPaid, name="h")(handle)
+        async with events:
+            await publisher.publish(OrderPaid(order_id=1))
+            await until(lambda: seen == [1])
+            await until(lambda: "does not hear of commits" in caplog.text, patience=20)
+        await shop.engine.dispose()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+async def test_on_sqlite_deliveries_do_not_lock_each_other_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They take turns at writing, the relay, too: each handler runs once, although SQLite itself waits for nobody."""
+    starts: Counter[int] = Counter()
+    async with shop_at(database_url("sqlite", tmp_path), connect_args={"timeout": 0.1}) as shop:
+        events = shop.dispatcher(max_running=15)
+
+        @events.on(OrderPaid)
+        async def handle(event: OrderPaid, session: AsyncSession) -> None:
+            starts[event.order_id] += 1
+            await shop.add_effect(session, event.order_id)
+            await asyncio.sleep(0.02)
+            if event.order_id % 3 == 0:  # a transaction of its own in the midst
+                await session.commit()
+                await shop.add_effect(session, event.order_id + 100)
+
+        async with shop.sessions.begin() as session:
+            for number in range(15):
+                await events.publish(OrderPaid(order_id=number), session=session)
+        async with events:
+            await until_done(events._outbox)
+        assert starts == Counter(range(15))
+        assert sorted(await shop.all_effects()) == sorted([*range(15), *range(100, 115, 3)])
+    assert "locked" not in caplog.text
+    assert "failed" not in caplog.text
+
+
+@pytest.mark.parametrize("uses_session", [True, False])
+async def test_on_sqlite_a_lost_race_at_the_end_is_settled_again(tmp_path: Path, uses_session: bool) -> None:
+    """Somebody else writes for long when a handler has ended: it does not run twice."""
+    starts: Counter[int] = Counter()
+    release = asyncio.Event()
+    async with shop_at(database_url("sqlite", tmp_path), connect_args={"timeout": 0.05}) as shop:
+        events = shop.dispatcher(max_running=3)
+
+        @events.on(OrderPaid)
+        async def handle(event: OrderPaid, session: AsyncSession) -> None:
+            starts[event.order_id] += 1
+            if uses_session:
+                await session.execute(text("SELECT 1"))
+            await release.wait()
+
+        for number in range(3):
+            await events.publish(OrderPaid(order_id=number))
+        async with events:
+            await until(lambda: len(starts) == 3)
+            await asyncio.to_thread(
+                _write_for, shop.engine.url.database or "", 0.7, release, asyncio.get_running_loop()
+            )
+            await until_done(events._outbox)
+    assert starts == Counter(range(3))
+
+
+def _write_for(file: str, seconds: float, started: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
+    """Another process's transaction."""
+    import time  # noqa: PLC0415
+
+    with sqlite3.connect(file, isolation_level=None, timeout=30) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        loop.call_soon_threadsafe(started.set)
+        time.sleep(seconds)
+        connection.execute("COMMIT")
+    connection.close()
+
+
+async def test_where_nothing_relays_that_is_said_once(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    """Not where the dispatcher is entered or relays, and not where it was said that another process does."""
+    events = shop.dispatcher()
+    events.on(OrderPaid)(_nothing)
+    async with events:
+        await events.publish(OrderPaid(order_id=1))
+        await until_done(events._outbox)
+    elsewhere = shop.dispatcher(relay=False)
+    elsewhere.on(OrderPaid)(_nothing)
+    await elsewhere.publish(OrderPaid(order_id=2))
+    assert caplog.records == []
+    for number in range(3):
+        await events.publish(OrderPaid(order_id=number))
+    (record,) = caplog.records
+    assert "no relay runs here" in record.getMessage()
+
+
+async def test_a_session_that_would_not_hold_the_row_is_refused(tmp_path: Path) -> None:
+    """Of another database, in memory too, or one that is not awaited; another engine of the same database will do."""
+    async with shop_at(database_url("sqlite", tmp_path)) as shop:
+        events = shop.dispatcher(relay=False)
+        events.on(OrderPaid)(_nothing)
+        for url in (f"sqlite+aiosqlite:///{tmp_path}/other.db", "sqlite+aiosqlite://"):
+            engine = create_async_engine(url)
+            async with async_sessionmaker(engine)() as session:
+                with pytest.raises(EventError, match="one could commit without the other"):
+                    await events.publish(OrderPaid(order_id=1), session=session)
+            await engine.dispose()
+        sync: Any = sessionmaker()()
+        assert isinstance(sync, Session)
+        with pytest.raises(EventError, match="takes an AsyncSession, not a Session"):
+            await events.publish(OrderPaid(order_id=1), session=sync)
+        assert await events._outbox.pending() == 0
+        same = create_async_engine(shop.url)
+        async with async_sessionmaker(same).begin() as session:
+            await events.publish(OrderPaid(order_id=1), session=session)
+        await same.dispose()
+        assert await events._outbox.pending() == 1
+
+
+async def test_a_table_of_an_older_release_is_refused(shop: Shop) -> None:
+    """With the columns that are missing, and what to do."""
+    outbox = shop.outbox()
+    async with shop.engine.begin() as connection:
+        await connection.exec_driver_sql(f"ALTER TABLE {outbox.table.name} DROP COLUMN owner")
+    with pytest.raises(EventError, match="has no column owner.*alembic"):
+        async with shop.dispatcher():
+            raise AssertionError
+
+
+async def _nothing(event: OrderPaid) -> None: ...
