@@ -13,7 +13,7 @@ from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from interceptors.events import EventDispatcher, EventError, Outbox
+from interceptors.events import EventError
 from tests.integration.events.shop import OrderPaid, Shop, database_url, make_shop, shop_at, until, until_done
 
 
@@ -96,11 +96,10 @@ async def test_a_relay_hears_of_commits_and_of_nothing_else(postgres: Shop) -> N
             await until_done(events._outbox)
 
             cut = line._connection
+            async with line.transaction(writes=False) as own:
+                pid = (await own.exec_driver_sql("SELECT pg_backend_pid()")).scalar_one()
             async with other.engine.connect() as connection:
-                await connection.exec_driver_sql(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                    f"WHERE datname = current_database() AND query LIKE '%%{events._outbox.table.name}%%' AND state = 'idle'"
-                )
+                await connection.exec_driver_sql(f"SELECT pg_terminate_backend({pid})")
             events._side._stored()  # it looks, and finds its connection cut
             await until(lambda: line._connection is not None and line._connection is not cut)
             await publisher.publish(OrderPaid(order_id=3))
