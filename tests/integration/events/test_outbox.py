@@ -160,6 +160,35 @@ async def test_a_failing_handler_is_tried_again_and_then_dead(shop: Shop, caplog
         assert [dead.handler for dead in await events._outbox.dead()] == ["worse"]
 
 
+@pytest.mark.parametrize("mode", ["in process", "outbox"])
+async def test_log_lines_tell_which_delivery(shop: Shop, caplog: pytest.LogCaptureFixture, mode: str) -> None:
+    """In their text, and as fields of the record: whoever reads of a failure can find the row."""
+    events = (
+        EventDispatcher(InterceptorRegistry(), sessions=shop.sessions)
+        if mode == "in process"
+        else shop.dispatcher(attempts=2)
+    )
+
+    @events.on(OrderPaid, name="shop.mail")
+    async def mail(event: OrderPaid) -> None:
+        raise RuntimeError("smtp is down")
+
+    async with events:
+        event_id = await events.publish(OrderPaid(order_id=1), key="order:7")
+        if mode == "outbox":
+            await until_done(events._outbox)
+    records: list[Any] = caplog.records
+    assert len(records) == (1 if mode == "in process" else 2)
+    for attempt, record in enumerate(records, 1):
+        assert (record.event_id, record.handler, record.key, record.attempt) == (
+            event_id,
+            "shop.mail",
+            "order:7",
+            attempt,
+        )
+        assert f"event_id={event_id} handler=shop.mail key=order:7 attempt={attempt}" in record.getMessage()
+
+
 async def test_the_wait_is_random_up_to_a_limit_that_doubles(shop: Shop) -> None:
     """By the database's clock: `due` is up to `backoff * 2 ** (n - 1)` ahead after attempt n, anywhere in that time."""
     events = shop.dispatcher(attempts=9, backoff=1e5, max_backoff=3.5e5, relay=False)
