@@ -132,17 +132,18 @@ class Durable:
                 "The engine of the outbox has one connection for all sessions, as SQLite in memory has, so handlers "
                 "commit and roll back each other's work: use a file"
             )
-        if self._max_running() < self._means.max_running and not self._is_pool_told:
+        if self.max_running() < self._means.max_running and not self._is_pool_told:
             self._is_pool_told = True
             log.log(
                 logging.WARNING if self._asked else logging.INFO,
                 "max_running=%d, but the pool of the handlers' sessions gives %d connections: so many run at once. Make "
                 "the pool larger (pool_size=, max_overflow=), or max_running smaller",
                 self._means.max_running,
-                self._max_running(),
+                self.max_running(),
             )
 
-    def _max_running(self) -> int:
+    def max_running(self) -> int:
+        """How many deliveries run at once here: as many as there are connections for."""
         engine = engine_of(self._means.sessions or self._outbox.sessions, self._outbox.table)
         return int(min(self._means.max_running, connections_of(engine)))
 
@@ -160,6 +161,7 @@ class Durable:
                         self._relay_ended = anyio.Event()
                         await self._relay_ended.wait()
                     await self.deliveries.settled()
+                self.deliveries.settling.give_up()
                 self.line.give_up()
                 tasks.cancel_scope.cancel()
         finally:
@@ -175,7 +177,7 @@ class Durable:
             self.line,
             self.places,
             self.carrier,
-            self._max_running(),
+            self.max_running(),
             self.died,
             poll=outbox.poll,
             lease=outbox.lease,

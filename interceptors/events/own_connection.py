@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TypeAlias
 
 import anyio
-from sqlalchemy import Engine, Table, false, update
+from sqlalchemy import Engine, Table, false, literal, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -18,6 +18,8 @@ from interceptors.events.sql import is_lost_race
 __all__ = ["OwnConnection"]
 
 _CLOSING = 1.0
+_LONG = 30.0
+"""After how long servers and what is between may have closed a connection that was not used."""
 _Opened: TypeAlias = Callable[[AsyncConnection], Awaitable[None]]
 
 
@@ -41,6 +43,7 @@ class OwnConnection:
         self._connection: AsyncConnection | None = None
         self._scopes: set[anyio.CancelScope] = set()
         self._is_given_up = False
+        self._used = 0.0
         self._opened: _Opened | None = None
 
     @asynccontextmanager
@@ -78,13 +81,29 @@ class OwnConnection:
                 await session.commit()
             return
         try:
-            connection = self._connection or await self._open(bind)
+            connection = await self._open_connection(bind)
             async with connection.begin():
                 yield connection
         except BaseException as error:
             if not is_lost_race(error):
                 await self._drop()
             raise
+
+    async def _open_connection(self, bind: Engine) -> AsyncConnection:
+        """The connection; opened anew if it was not used for long and does not answer any more."""
+        connection, used = self._connection, self._used
+        self._used = anyio.current_time()
+        if connection is None:
+            return await self._open(bind)
+        if self._used - used < _LONG:
+            return connection
+        try:
+            async with connection.begin():
+                await connection.execute(select(literal(1)))
+        except SQLAlchemyError:
+            await self._drop()
+            return await self._open(bind)
+        return connection
 
     async def _open(self, bind: Engine) -> AsyncConnection:
         if self._engine is None:

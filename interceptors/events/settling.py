@@ -53,6 +53,11 @@ class Settling:
             self._released.append(event)
             self._wake()
 
+    def give_up(self) -> None:
+        """Say what could not be written by the end."""
+        if self._done:
+            log.warning("%d events are done, which could not be stored: they run again", len(self._done))
+
     async def all_done(self) -> None:
         """Wait until nothing is left to be written."""
         await self._nothing.wait()

@@ -66,6 +66,8 @@ class TaskiqCarrier:
         self._enter = enter
         self._leave = leave
         self._company = Company()
+        self._places: anyio.Semaphore | None = None
+        """In a worker: as many as there are connections for."""
         self._is_up = False
         self._times_up = 0
         self._changing = anyio.Lock()
@@ -171,6 +173,12 @@ class TaskiqCarrier:
         if not self._side.is_entered:
             log.info("A message came when the dispatcher was left: its row is sent again when its lease ends")
             return
+        if self._places is None:
+            self._places = anyio.Semaphore(self._side.max_running())
+        async with self._places:
+            await self._start_when_it_may(row, attempt)
+
+    async def _start_when_it_may(self, row: int, attempt: int) -> None:
         async with self._company.joined():
             if await self._start(row, attempt, alone=False):
                 return

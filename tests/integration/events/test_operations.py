@@ -265,8 +265,8 @@ async def test_operations_are_safe_beside_relays(shop: Shop) -> None:
                         lambda: outbox.revive(all=True),
                         lambda: outbox.reassign("a", "b"),
                         lambda: outbox.reassign("b", "a"),
-                        lambda: outbox.status(),
-                        lambda: outbox.list(),
+                        outbox.status,
+                        outbox.list,
                     ]
                 )()
             heals = True
