@@ -166,7 +166,6 @@ class Durable:
                 tasks.cancel_scope.cancel()
         finally:
             self.is_entered = False
-            await self.line.on_open(None)
             await self.line.close()
 
     async def relay_until(self, left: anyio.Event, *, once: bool = False) -> int:

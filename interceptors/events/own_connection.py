@@ -125,11 +125,11 @@ class OwnConnection:
                 await connection.invalidate()
                 await connection.close()
 
-    async def on_open(self, opened: _Opened | None) -> None:
-        """Have something called with the connection, and with each one that is opened later."""
+    async def on_open(self, opened: _Opened) -> None:
+        """Have something called with the connection, and with each one that is opened later, until it is closed."""
         async with self._turn:
             self._opened = opened
-            if opened is not None and self._connection is not None:
+            if self._connection is not None:
                 await opened(self._connection)
 
     def give_up(self) -> None:
@@ -142,7 +142,7 @@ class OwnConnection:
     async def close(self) -> None:
         """Give the connection back; it may be used again."""
         with anyio.CancelScope(shield=True):
-            self._is_given_up = False
+            self._is_given_up, self._opened = False, None
             await self._drop()
             engine, self._engine = self._engine, None
             if engine is not None:
