@@ -146,6 +146,7 @@ class Deaf:
         writer.close()
 
 
+@pytest.mark.slow
 async def test_a_relay_that_hears_nothing_says_so(postgres: Shop, caplog: pytest.LogCaptureFixture) -> None:
     """And polls."""
     url = postgres.engine.url

@@ -48,6 +48,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "command", "module"),
     [
@@ -68,14 +69,14 @@ def test_a_handler_has_the_name_of_its_real_module(tmp_path: Path, file: str, co
     *others, program = file.split()
     for name in (*others, program):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(PROGRAM.format(root=Path.cwd()) if name == program else "")
+        (tmp_path / name).write_text(PROGRAM.format(root=str(Path.cwd())) if name == program else "")
     done = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [f"{module}.handle", f"{module}.Mails.handle"]
 
 
 def test_a_console_has_no_module_of_another_name() -> None:
     """What has no file stays `__main__`, which only this process means."""
-    program = PROGRAM.format(root=Path.cwd())
+    program = PROGRAM.format(root=str(Path.cwd()))
     done = subprocess.run([sys.executable, "-"], input=program, capture_output=True, text=True, check=True)
     assert done.stdout.split()[0] == "__main__.handle"
 
