@@ -164,6 +164,26 @@ class EventDispatcher:
         """Are the events that are stored at all stored for this handler, too?"""
         return self._outbox is not None and handler.durable is not False
 
+    # -- for the command line ------------------------------------------------------------------------------------------
+
+    @property
+    def outbox(self) -> "Outbox | None":
+        """Where events are stored, if anywhere."""
+        return self._outbox
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many stored events were `done` in this process until now, how often one has `failed`, and how many have `died`.
+
+        With a broker, whose workers run them: how many were `sent`, and have `died` on the way.
+        """
+        return {} if self._side is None else self._side.counts()
+
+    async def dispose(self) -> None:
+        """Close the connections in the pools of the sessions; the engines can be used again, also in another loop."""
+        if self._side is not None:
+            await self._side.dispose()
+
     # -- publishing ----------------------------------------------------------------------------------------------------
 
     async def publish(
@@ -276,15 +296,18 @@ class EventDispatcher:
         async with self:
             yield
 
-    async def relay(self, *, once: bool = False) -> int:
+    async def relay(self, *, once: bool = False, started: Callable[[str], object] | None = None) -> int:
         """Deliver what is stored until cancelled, then wait `drain` seconds for what runs; gives how many it started.
 
-        `once`: what is due now, and what becomes due by that. Raises EventError without an outbox.
+        `once`: what is due now, and what becomes due by that. `started`: called when it begins, with what it is that is
+        relayed, from where, and how many at once. Raises EventError without an outbox.
         """
         if self._side is None:
             raise EventError("There is nothing to relay without an outbox: EventDispatcher(registry, outbox=...).")
         await self._enter(relays=False)
         try:
+            if started is not None:
+                started(self._side.summary())
             return await self._side.relay(once=once)
         finally:
             await self._held.leave()

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from interceptors.events.after_commit import call_after_commit
 from interceptors.events.delivery import say
@@ -122,6 +122,32 @@ class Durable:
                 "FastAPI(lifespan=events.lifespan), or say that another process relays, EventDispatcher(relay=False)"
             )
 
+    # -- for the command line ------------------------------------------------------------------------------------------
+
+    def counts(self) -> dict[str, int]:
+        """What has become of stored events here."""
+        counts = self.deliveries.counts
+        return {name: counts[name] for name in (("sent", "died") if self._is_carried() else ("done", "failed", "died"))}
+
+    def summary(self) -> str:
+        """What is relayed, from where, and how many at once; without passwords."""
+        table, handlers = self._outbox.table, len({id(handler) for handler in self._handlers.values()})
+        url = self._outbox.sessions().get_bind(clause=table).engine.url.set(query={})  # passwords may stand there, too
+        what = f"{handlers} {'handler' if handlers == 1 else 'handlers'} of the table {table.fullname!r}"
+        how = f"up to {self.max_running()} at once{', sent to workers' if self._is_carried() else ''}"
+        return f"{what} in {url.render_as_string()}, {how}"
+
+    def _is_carried(self) -> bool:
+        return self.carrier is not self.deliveries
+
+    async def dispose(self) -> None:
+        """Close the connections in the pools of handlers and outbox."""
+        for sessions in dict.fromkeys((self._outbox.sessions, self._means.sessions or self._outbox.sessions)):
+            engine = engine_of(sessions, self._outbox.table)
+            if engine is not None:
+                with anyio.move_on_after(_ENDING, shield=True):
+                    await AsyncEngine(engine).dispose()
+
     # -- running -------------------------------------------------------------------------------------------------------
 
     async def check(self) -> None:
@@ -207,6 +233,7 @@ class Durable:
 
     async def died(self, event: StoredEvent) -> None:
         """Tell of a row that cannot be handled any more, and is dead."""
+        self.deliveries.counts["died"] += 1
         text = "The event %s cannot be handled by %s any more, and is dead: %s"
         say(
             logging.ERROR, text, event.event_id, event.handler, event.key, event.attempt - 1,

@@ -34,9 +34,10 @@ from interceptors.events.sql import as_stored, clock, now, padded
 from interceptors.events.store import Store, parsed
 from interceptors.events.table import Claim
 
-__all__ = ["DeadEvent", "HandlerStatus", "OutboxOperations", "OutboxRow", "Selection", "State"]
+__all__ = ["Change", "DeadEvent", "HandlerStatus", "OutboxOperations", "OutboxRow", "Selection", "State"]
 
 State: TypeAlias = Literal["waiting", "due", "running", "retrying", "dead"]
+Change: TypeAlias = Literal["revive", "discard", "reassign"]
 
 _AT_ONCE = 500
 
@@ -221,6 +222,14 @@ class OutboxOperations:
             )
         return told
 
+    async def by_handler(self, conditions: Iterable[ColumnElement[bool]]) -> dict[str, int]:
+        """How many rows of each handler there are of a kind."""
+        columns = self._table.c
+        counts = select(columns.handler, func.count()).where(*conditions).group_by(columns.handler)
+        async with self.transaction() as session:
+            found = await session.execute(counts.order_by(columns.handler))
+            return dict(found.all())
+
     def _state(self) -> ColumnElement[str]:
         columns, others = self._table.c, self._table.alias("in_front")
         is_behind = (
@@ -258,6 +267,17 @@ class OutboxOperations:
     def discardable(self, selection: Selection) -> ColumnElement[bool]:
         """What is dead; of what was chosen by its id whatever does not run."""
         return self._table.c.dead == true() if selection.ids is None else self.not_running()
+
+    def conditions(self, selection: Selection, change: Change | None) -> list[ColumnElement[bool]]:
+        """The rows of a selection; with a change those to which it can be made."""
+        where = selection.where(self._table)
+        if change == "revive":
+            where.append(self.revivable())
+        elif change == "discard":
+            where.append(self.discardable(selection))
+        elif change == "reassign":
+            where.append(self.not_running())
+        return where
 
     def not_running(self) -> ColumnElement[bool]:
         """What is nobody's now."""

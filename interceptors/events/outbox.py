@@ -15,7 +15,15 @@ try:
     from sqlalchemy import MetaData, false, true
     from sqlalchemy import inspect as inspect_database
 
-    from interceptors.events.operations import DeadEvent, HandlerStatus, OutboxOperations, OutboxRow, Selection, State
+    from interceptors.events.operations import (
+        Change,
+        DeadEvent,
+        HandlerStatus,
+        OutboxOperations,
+        OutboxRow,
+        Selection,
+        State,
+    )
     from interceptors.events.store import Store, StoredEvent
     from interceptors.events.table import outbox_table
 except ImportError as error:
@@ -27,6 +35,7 @@ log = logging.getLogger("interceptors.events")
 
 _Ids: TypeAlias = list[int]  # in the class `list` is a method
 _Dead: TypeAlias = list[DeadEvent]
+_Rows: TypeAlias = list[OutboxRow]
 
 
 class Outbox:
@@ -191,6 +200,21 @@ class Outbox:
     async def purge(self, older_than: float = 0.0) -> int:
         """Delete the dead rows that were stored more than so many seconds ago; gives how many."""
         return await self.discard(older_than=older_than)
+
+    # -- for the command line ------------------------------------------------------------------------------------------
+
+    @property
+    def known(self) -> frozenset[tuple[str, str]]:
+        """The (event, name) that are handled in this process, each alias a name."""
+        return frozenset(self._operations.known)
+
+    async def chosen(self, selection: Selection, change: Change | None = None, limit: int | None = None) -> _Rows:
+        """The rows of a selection by id; with a `change` those to which it could be made now."""
+        return await self._operations.rows(self._operations.conditions(selection, change), None, limit)
+
+    async def counted(self, selection: Selection, change: Change | None = None) -> dict[str, int]:
+        """How many rows of each handler these are."""
+        return await self._operations.by_handler(self._operations.conditions(selection, change))
 
     # -- for the dispatcher --------------------------------------------------------------------------------------------
 

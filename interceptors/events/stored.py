@@ -62,7 +62,7 @@ class StoredDeliveries:
         self.owner = uuid4().hex
         self.settling = Settling(store, line, lambda event: find(event)[0].names, self._over)
         self.counts: Counter[str] = Counter()
-        """How many were done, failed and died."""
+        """How many were done, failed and died; a relay with a broker counts here what it has sent."""
 
     @property
     def in_flight(self) -> int:

@@ -113,6 +113,7 @@ class TaskiqCarrier:
             await self._close(times_up)  # a connection that gave up does not come back by itself
             return False
         self._sending.ends()
+        self._side.deliveries.counts["sent"] += 1
         return True
 
     async def close(self) -> None:
