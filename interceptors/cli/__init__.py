@@ -1,4 +1,4 @@
-"""The command line: `new`, `explain`, `check` and `relay`. It rests on typer, the extra `cli`."""
+"""The command line: `new`, `explain`, `check`, `relay` and `outbox`. It rests on typer, the extra `cli`."""
 
 import sys
 from collections.abc import Sequence

@@ -3,13 +3,15 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from interceptors.cli.check import check_application
 from interceptors.cli.explain import explain_application
 from interceptors.cli.new import NewInterceptor, create
+from interceptors.cli.outbox import list_rows, show_dead, show_rows, show_status
+from interceptors.cli.outbox_changes import ChosenRows, change_rows, purge_dead, reassign_rows
 from interceptors.cli.output import CommandError, UsageError, one_line, say
 from interceptors.cli.relay import relay_events
 from interceptors.requirements import Requirement
@@ -17,6 +19,8 @@ from interceptors.requirements import Requirement
 __all__ = ["app", "run"]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+outbox = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app.add_typer(outbox, name="outbox", help="Look at stored events, and decide what becomes of them.")
 
 App = Annotated[
     str,
@@ -25,6 +29,19 @@ App = Annotated[
         help="module:attribute, an application or a factory without parameters. The current folder is searched first.",
     ),
 ]
+
+Events = Annotated[str, typer.Argument(metavar="EVENTS", help="module:attribute, an EventDispatcher with an outbox.")]
+EventId = Annotated[str | None, typer.Argument(metavar="EVENT_ID", help="All rows of an event.")]
+Ids = Annotated[list[int] | None, typer.Option("--id", metavar="ID", help="A row, by its id; may be repeated.")]
+OfHandler = Annotated[str | None, typer.Option("--handler", metavar="NAME", help="Only rows of this handler.")]
+OfKey = Annotated[str | None, typer.Option("--key", metavar="KEY", help="Only rows of this key.")]
+OlderThan = Annotated[
+    float | None, typer.Option(metavar="SECONDS", min=0.0, help="Only rows that were stored longer ago.")
+]
+Everything = Annotated[bool, typer.Option("--all", help="All that it can be done to.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As a list of objects.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be changed.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 @app.callback()
@@ -88,13 +105,112 @@ def check(
 
 @app.command()
 def relay(
-    dispatcher: Annotated[
-        str, typer.Argument(metavar="EVENTS", help="module:attribute, an EventDispatcher with an outbox.")
-    ],
+    dispatcher: Events,
     once: Annotated[bool, typer.Option("--once", help="Deliver what is due now, and end.")] = False,
 ) -> int:
     """Deliver stored events until SIGINT or SIGTERM; what runs then is waited for."""
     return relay_events(dispatcher, once=once)
+
+
+@outbox.command()
+def status(dispatcher: Events, as_json: AsJson = False) -> int:
+    """Count the rows of each handler, by state."""
+    show_status(dispatcher, as_json=as_json)
+    return 0
+
+
+@outbox.command("list")
+def list_(
+    dispatcher: Events,
+    handler: OfHandler = None,
+    state: Annotated[
+        Literal["waiting", "due", "running", "retrying", "dead"] | None, typer.Option(help="Only rows in this state.")
+    ] = None,
+    key: OfKey = None,
+    limit: Annotated[int, typer.Option(metavar="COUNT", min=1, help="How many at most.")] = 100,
+    after: Annotated[int | None, typer.Option(metavar="ID", help="Only rows after the one with this id.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """List rows by their id, oldest first."""
+    list_rows(dispatcher, handler=handler, state=state, key=key, limit=limit, after=after, as_json=as_json)
+    return 0
+
+
+@outbox.command()
+def show(dispatcher: Events, event_id: EventId = None, ids: Ids = None, as_json: AsJson = False) -> int:
+    """Show all of a row: payload, whole error."""
+    show_rows(dispatcher, event_id, ids or [], as_json=as_json)
+    return 0
+
+
+@outbox.command()
+def dead(dispatcher: Events, as_json: AsJson = False) -> int:
+    """List what was tried as often as allowed."""
+    show_dead(dispatcher, as_json=as_json)
+    return 0
+
+
+@outbox.command()
+def revive(
+    dispatcher: Events,
+    event_id: EventId = None,
+    ids: Ids = None,
+    handler: OfHandler = None,
+    key: OfKey = None,
+    older_than: OlderThan = None,
+    everything: Everything = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> int:
+    """Have dead rows start anew, retrying ones now."""
+    chosen = ChosenRows(event_id, ids or (), handler, key, older_than, everything)
+    change_rows(dispatcher, "revive", chosen, yes=yes, dry_run=dry_run)
+    return 0
+
+
+@outbox.command()
+def discard(
+    dispatcher: Events,
+    event_id: EventId = None,
+    ids: Ids = None,
+    handler: OfHandler = None,
+    key: OfKey = None,
+    older_than: OlderThan = None,
+    everything: Everything = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> int:
+    """Delete dead rows; with --id whatever does not run."""
+    chosen = ChosenRows(event_id, ids or (), handler, key, older_than, everything)
+    change_rows(dispatcher, "discard", chosen, yes=yes, dry_run=dry_run)
+    return 0
+
+
+@outbox.command()
+def reassign(
+    dispatcher: Events,
+    handler: Annotated[str, typer.Argument(metavar="HANDLER", help="Whose rows.")],
+    to: Annotated[str, typer.Argument(metavar="TO", help="The handler that gets them.")],
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> int:
+    """Give the rows of a handler to another one."""
+    reassign_rows(dispatcher, handler, to, yes=yes, dry_run=dry_run)
+    return 0
+
+
+@outbox.command()
+def purge(
+    dispatcher: Events,
+    older_than: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0.0, help="Only rows that were stored longer ago.")
+    ] = 0.0,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> int:
+    """Delete dead rows by their age."""
+    purge_dead(dispatcher, older_than, yes=yes, dry_run=dry_run)
+    return 0
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -9,6 +9,7 @@ import pytest
 
 from interceptors.cli import main
 from tests.unit.cli.helpers import Result
+from tests.unit.cli.operated import in_project, write_project
 
 
 @pytest.fixture
@@ -39,3 +40,17 @@ def run(project: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Resu
         return Result(code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def shop(project: Path) -> Path:
+    """A project with an outbox that has no table yet."""
+    write_project(project)
+    return project
+
+
+@pytest.fixture
+def operated(shop: Path) -> Path:
+    """The same with a row in each state: see `fill` in it."""
+    in_project(lambda main: main.fill())
+    return shop

@@ -29,10 +29,10 @@ def test_as_a_module_and_as_a_script(project: Path, monkeypatch: pytest.MonkeyPa
     assert main() == 0
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["new", "--help"], ["explain", "--help"], ["check", "--help"]])
+@pytest.mark.parametrize("arguments", [[], ["new"], ["explain"], ["check"], ["outbox"], ["outbox", "revive"]])
 def test_help_is_plain(run: Run, arguments: list[str]) -> None:
     """No boxes and no colours in a pipe."""
-    result = run(*arguments)
+    result = run(*arguments, "--help")
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith("Usage: ")
     assert result.out.isascii()
@@ -49,6 +49,8 @@ def test_help_is_plain(run: Run, arguments: list[str]) -> None:
         (["new", "--group"], "Option '--group' requires an argument."),
         (["explain"], "Missing argument 'APP'."),
         (["check"], "Missing argument 'APP'."),
+        (["outbox"], "Missing command."),
+        (["outbox", "revive"], "Missing argument 'EVENTS'."),
         (["check", "main:app", "--lock"], "Option '--lock' requires an argument."),
     ],
 )
