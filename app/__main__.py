@@ -29,6 +29,7 @@ def welcome(base: str) -> str:
         f"The bookshop is at {base}",
         f"  docs     {base}/docs",
         f"  OpenAPI  {base}/openapi.json",
+        "  events   python -m interceptors outbox status app.main:events",
         "",
         "To try in another terminal, in this order in a new shop:",
     ]

@@ -182,6 +182,13 @@ class OutboxOperations:
             found = (await session.execute(statement)).mappings().all()
         return [OutboxRow(**{**row, "payload": _readable(row["payload"])}) for row in found]
 
+    async def events_of(self, handler: str) -> list[str]:
+        """The events that are stored for a handler."""
+        columns = self._table.c
+        async with self.transaction() as session:
+            statement = select(columns.name).where(columns.handler == handler).distinct().order_by(columns.name)
+            return list(await session.scalars(statement))
+
     async def status(self) -> list[HandlerStatus]:
         """The rows of each handler, counted."""
         columns, others = self._table.c, self._table.alias("others")

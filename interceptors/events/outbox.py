@@ -190,11 +190,14 @@ class Outbox:
     async def reassign(self, handler: str, to: str) -> int:
         """Give all rows of a handler that do not run to another one; gives how many.
 
-        Raises EventError if handlers are declared here and `to` is none of them.
+        Raises EventError if handlers are declared here and `to` is none of them, or handles other events.
         """
         known = {name for _, name in self._operations.known}
         if known and to not in known:
             raise EventError(f"No handler is called {to!r} here.{suggest(to, known)}")
+        others = [event for event in await self._operations.events_of(handler) if (event, to) not in self.known]
+        if known and others:
+            raise EventError(f"{to!r} does not handle {', '.join(others)}: its rows would wait for ever.")
         return len(await self._operations.reassign(handler, to))
 
     async def purge(self, older_than: float = 0.0) -> int:

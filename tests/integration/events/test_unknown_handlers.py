@@ -70,6 +70,9 @@ async def test_they_are_given_to_another_handler(shop: Shop) -> None:
         await (other, events)[number % 2].publish(OrderPaid(order_id=number), key="order:1")
     with pytest.raises(EventError, match="No handler is called 'mail' here. Did you mean 'mails'"):
         await events._outbox.reassign("shop.mail", "mail")
+    events.on(OrderShipped, name="parcels")(_nothing)
+    with pytest.raises(EventError, match="'parcels' does not handle OrderPaid"):
+        await events._outbox.reassign("shop.mail", "parcels")
     assert await events._outbox.reassign("shop.mail", "mails") == 2
     await events.relay(once=True)
     assert seen == [0, 1, 2, 3]
