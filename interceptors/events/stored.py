@@ -76,8 +76,10 @@ class StoredDeliveries:
     async def renew(self) -> None:
         """Renew the leases of what runs, until cancelled."""
         outage = Outage("Renewing the leases of events")
+        pause = self._outbox.lease / 3
         while True:
-            await anyio.sleep(self._outbox.lease / 3)
+            await anyio.sleep(pause)
+            pause = self._outbox.lease / 3
             leases = [lease for lease in self._leases if not lease.is_in_session]
             if not leases:
                 continue
@@ -86,7 +88,9 @@ class StoredDeliveries:
                 async with self._line.transaction() as connection:
                     lost = await self._store.renew(connection, [lease.event for lease in leases])
             except Exception as error:  # noqa: BLE001 (the next renewal may succeed)
-                outage.begins(error)
+                pause = self._outbox.lease / 12
+                if not is_lost_race(error):
+                    outage.begins(error)
                 continue
             outage.ends()
             for lease in leases:
