@@ -197,17 +197,21 @@ class StoredDeliveries:
                 if not is_lost_race(error):
                     raise
                 if self._means.writer is None or not session.in_transaction():  # it is rolled back already
-                    raise LostRaceError from error
+                    raise LostRaceError(
+                        f"{error.args[0] if error.args else error!r} (at REPEATABLE READ or SERIALIZABLE a handler has to end "
+                        f"within a third of the lease, {self._outbox.lease / 3:g} seconds)"
+                    ) from error
             else:
                 return True
             await anyio.sleep(_AFTER_LOST_RACE)  # until the lease ends
 
     async def _failed(self, event: StoredEvent, allowed: int, error: BaseException) -> None:
-        if isinstance(error, LostRaceError):
-            self._say(
-                event, logging.INFO, "The event %s met another transaction at its end, and starts again", event.name
-            )
-            await self._put_back(event, self._outbox.delay(1), is_uncounted=True)
+        if isinstance(error, LostRaceError) and event.spared < allowed:
+            # Once in a while that is nobody's fault. Again and again it is: a snapshot older than the last renewal, say.
+            level = logging.WARNING if event.spared else logging.INFO
+            text = "The event %s met another transaction when it was to end, and starts again: %s"
+            self._say(event, level, text, event.name, error)
+            await self._put_back(event, self._outbox.delay(event.spared + 1), spared=event.spared + 1)
         elif isinstance(error, RetryLater):
             self._say(
                 event, logging.INFO, "The event %s starts again in %g seconds: %s", event.name, error.seconds, error

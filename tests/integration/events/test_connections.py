@@ -289,3 +289,30 @@ async def test_a_table_of_an_older_release_is_refused(shop: Shop) -> None:
 
 
 async def _nothing(event: OrderPaid) -> None: ...
+
+
+async def test_a_handler_that_cannot_end_at_its_isolation_level_dies_in_the_end(
+    postgres: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its snapshot is older than the last renewal of its lease: it is said, and does not go on for ever."""
+    engine = create_async_engine(postgres.url, isolation_level="REPEATABLE READ")
+    events = postgres.dispatcher(sessions=async_sessionmaker(engine), attempts=2, lease=0.6)
+    starts: list[int] = []
+
+    @events.on(OrderPaid)
+    async def handle(event: OrderPaid, session: AsyncSession, attempt: int) -> None:
+        await postgres.add_effect(session, event.order_id)
+        starts.append(attempt)
+        await asyncio.sleep(0.4 if event.order_id == 1 else 0.0)
+
+    async with events:
+        for number in (1, 2):
+            await events.publish(OrderPaid(order_id=number))
+        await until_done(events._outbox)
+    await engine.dispose()
+    (dead,) = await events._outbox.dead()
+    assert dead.payload == {"order_id": 1}
+    assert dead.error is not None
+    assert "REPEATABLE READ" in dead.error and "0.2 seconds" in dead.error
+    assert "starts again" in caplog.text
+    assert await postgres.all_effects() == [2]
