@@ -97,3 +97,10 @@ def test_errors_are_stored_as_databases_take_them() -> None:
     """Without NUL and lone surrogates, and not for ever."""
     assert _text(ValueError("a\0\udcff")) == "ValueError: a\\x00\\udcff"
     assert len(_text(ValueError("x" * 100_000))) == 10_000
+
+
+def test_limits_of_an_outbox() -> None:
+    """What cannot be is refused where it is written."""
+    for wrong in ({"attempts": 0}, {"backoff": -1.0}, {"lease": 0.0}, {"poll": 0.0}, {"unknown_after": 0.0}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            Outbox(lambda: None, metadata=MetaData(), **wrong)  # type: ignore[arg-type]
