@@ -20,6 +20,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    not_,
     null,
     or_,
     select,
@@ -32,7 +33,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from interceptors.events.own_session import Sessions
 from interceptors.events.pool import engine_of
 from interceptors.events.sql import as_stored, clock, now, padded
-from interceptors.events.store import Store, parsed
+from interceptors.events.store import Store, is_claimed, parsed
 from interceptors.events.table import Claim
 
 __all__ = ["DeadEvent", "HandlerStatus", "Operations", "OutboxRow", "Selection", "State"]
@@ -229,7 +230,7 @@ class Operations:
         is_unknown = tuple_(columns.name, columns.handler).not_in(list(self.known)) if self.known else true()
         return case(
             (columns.dead == true(), literal("dead")),
-            (and_(columns.claim != Claim.FREE, columns.due > clock()), literal("running")),
+            (is_claimed(self._table), literal("running")),
             (is_unknown, literal("waiting")),
             (is_behind.is_not(None), literal("waiting")),
             (columns.due <= clock(), literal("due")),
@@ -251,8 +252,7 @@ class Operations:
 
     def not_running(self) -> ColumnElement[bool]:
         """What is nobody's now."""
-        columns = self._table.c
-        return or_(columns.claim == Claim.FREE, columns.due <= clock(), columns.dead == true())
+        return or_(not_(is_claimed(self._table)), self._table.c.dead == true())
 
     async def revive(self, selection: Selection) -> list[int]:
         """Have dead rows start anew, and others be due; gives their ids."""

@@ -35,7 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from interceptors.events.sql import LostRaceError, as_stored, clock, now, padded
 from interceptors.events.table import COMPANY, Claim
 
-__all__ = ["LANE", "Place", "Store", "StoredEvent", "Taken", "parsed"]
+__all__ = ["LANE", "Place", "Store", "StoredEvent", "Taken", "is_claimed", "parsed"]
 
 _KILLED = "The process ended, or lost its lease, during the last attempt."
 LANE = 25
@@ -217,8 +217,7 @@ class Store:
                 columns.key == row["key"],
                 columns.dead == false(),
                 columns.id != row["id"],
-                columns.claim != Claim.FREE,
-                columns.due > clock(),
+                is_claimed(self.table),
             )
             .limit(1)
         )
@@ -396,6 +395,12 @@ class Store:
 
     async def _execute(self, connection: AsyncConnection | AsyncSession, statement: Executable) -> int:
         return cast("CursorResult[Any]", await connection.execute(statement)).rowcount
+
+
+def is_claimed(table: Table) -> ColumnElement[bool]:
+    """Is a row somebody's now? Not if its claim has run out, also where it was put behind another one after that."""
+    columns = table.c
+    return and_(columns.claim != Claim.FREE, columns.was_due.is_(None), columns.due > clock())
 
 
 def parsed(stored: str | bytes) -> dict[str, Any]:

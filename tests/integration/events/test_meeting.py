@@ -1,0 +1,63 @@
+"""What meets what: relays, releases, renewals, operators and processes that died, at the moments when it matters."""
+
+from typing import Any
+
+from sqlalchemy import update
+
+from interceptors.events import Outbox
+from interceptors.events.sql import now
+from interceptors.events.table import Claim
+from tests.integration.events.shop import (
+    OrderPaid,
+    Shop,
+)
+
+
+async def set_row(shop: Shop, outbox: Outbox, id: int, **values: Any) -> None:
+    async with shop.engine.begin() as connection:
+        await connection.execute(update(outbox.table).where(outbox.table.c.id == id).values(**values))
+
+
+def died() -> dict[str, Any]:
+    """What the row of a process is that was killed while it ran."""
+    return {"claim": Claim.RUNNING, "owner": "gone", "token": 1, "attempts": 1, "due": now() - 1.0}
+
+
+def put_behind(seconds: float) -> dict[str, Any]:
+    """What a row is that stands behind another one of its key: looked at again in so many seconds."""
+    return {"was_due": now() - 10.0, "due": now() + seconds}
+
+
+async def test_a_row_that_was_claimed_and_put_behind_does_not_run(shop: Shop) -> None:
+    """Its process died, and it waits for the row in front, which starts nevertheless."""
+    events = shop.dispatcher()
+    seen: list[int] = []
+
+    @events.on(OrderPaid)
+    async def handle(event: OrderPaid) -> None:
+        seen.append(event.order_id)
+
+    for number in (1, 2):
+        await events.publish(OrderPaid(order_id=number), key="k")
+    await set_row(shop, events._outbox, 1, **put_behind(-1.0))
+    await set_row(shop, events._outbox, 2, **died() | put_behind(60.0))
+    await events.relay(once=True)
+    assert seen == [1, 2]
+
+
+async def test_an_operator_may_change_what_was_claimed_and_put_behind(shop: Shop) -> None:
+    """It runs nowhere: it waits, is given to another handler, and is discarded by its id."""
+    events = shop.dispatcher(relay=False)
+    outbox = events._outbox
+    events.on(OrderPaid, name="old")(nothing)
+    events.on(OrderPaid, name="new", durable=False)(nothing)
+    async with events:
+        for number in (1, 2):
+            await events.publish(OrderPaid(order_id=number), key="k")
+    await set_row(shop, outbox, 2, **died() | put_behind(60.0))
+    assert [row.state for row in await outbox.list()] == ["due", "waiting"]
+    assert await outbox.reassign("old", "new") == 2
+    assert await outbox.discard(ids=[2]) == [2]
+
+
+async def nothing(event: OrderPaid) -> None: ...
