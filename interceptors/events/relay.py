@@ -38,8 +38,8 @@ class Carrier(Protocol):
         """How many rows are ours in this process."""
         ...
 
-    def busy(self) -> set[str | None]:
-        """The keys of which something is ours here."""
+    def busy(self, place: Place) -> set[str | None]:
+        """The keys of which something of this place's handler is ours here."""
         ...
 
     async def ready(self) -> None:
@@ -221,7 +221,7 @@ class Relay:
                 place,
                 limit,
                 reads=_READ if self._reads_much or for_suspect else limit,
-                busy=carrier.busy(),
+                busy=carrier.busy(place),
                 starts=carrier.starts,
                 for_suspect=for_suspect,
                 owner=carrier.owner,

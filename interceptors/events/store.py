@@ -133,10 +133,10 @@ class Store:
     ) -> Taken:
         """Take rows of a place that are due, oldest first, for at most `limit` lanes. Raises LostRaceError.
 
-        `reads`: how many are looked at. `busy`: keys of which something runs here. `starts`: a claim is a start, and
-        counts as an attempt. `for_suspect`: take rows that were running when their process died, but were not the only
-        ones, which otherwise are left. `owner`: this process. A row that was started as often as it may is dead from now
-        on.
+        `reads`: how many are looked at. `busy`: keys of which something of the handler runs here. `starts`: a claim is
+        a start, and counts as an attempt. `for_suspect`: take rows that were running when their process died, but were
+        not the only ones, which otherwise are left. `owner`: this process. A row that was started as often as it may is
+        dead from now on.
         """
         if place not in self._looks:
             self._looks[place] = self._look(place)

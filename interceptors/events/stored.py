@@ -21,7 +21,7 @@ from interceptors.events.own_connection import OwnConnection
 from interceptors.events.own_session import OwnSession
 from interceptors.events.settling import Settling
 from interceptors.events.sql import LostRaceError, is_lost_race
-from interceptors.events.store import Store, StoredEvent
+from interceptors.events.store import Place, Store, StoredEvent
 from interceptors.registry import InterceptorRegistry
 
 if TYPE_CHECKING:
@@ -68,9 +68,9 @@ class StoredDeliveries:
         """How many rows are ours here."""
         return len(self._leases)
 
-    def busy(self) -> set[str | None]:
-        """The keys of which something is ours here."""
-        return {lease.event.key for lease in self._leases}
+    def busy(self, place: Place) -> set[str | None]:
+        """The keys of which something of this place's handler is ours here."""
+        return {lease.event.key for lease in self._leases if lease.event.handler in place.names}
 
     async def renew(self) -> None:
         """Renew the leases of what runs, until cancelled."""

@@ -1,5 +1,6 @@
 """What meets what: relays, releases, renewals, operators and processes that died, at the moments when it matters."""
 
+import asyncio
 from typing import Any
 
 from sqlalchemy import update
@@ -9,7 +10,9 @@ from interceptors.events.sql import now
 from interceptors.events.table import Claim
 from tests.integration.events.shop import (
     OrderPaid,
+    OrderShipped,
     Shop,
+    until,
 )
 
 
@@ -61,3 +64,26 @@ async def test_an_operator_may_change_what_was_claimed_and_put_behind(shop: Shop
 
 
 async def nothing(event: OrderPaid) -> None: ...
+
+
+async def test_a_key_is_in_use_for_one_handler_only(shop: Shop) -> None:
+    """The index goes on in the very process in which the mail hangs; both have the same key."""
+    events = shop.dispatcher(drain=0.0)
+    indexed: list[int] = []
+    mails = asyncio.Event()
+
+    @events.on(OrderPaid, name="mail")
+    async def mail(event: OrderPaid) -> None:
+        mails.set()
+        await asyncio.sleep(600)
+
+    @events.on(OrderShipped, name="index")
+    async def index(event: OrderShipped) -> None:
+        indexed.append(event.order_id)
+
+    async with events:
+        await events.publish(OrderPaid(order_id=0), key="k")
+        await mails.wait()
+        for number in (1, 2):
+            await events.publish(OrderShipped(order_id=number), key="k")
+        await until(lambda: indexed == [1, 2], patience=10)
