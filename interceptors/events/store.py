@@ -5,7 +5,7 @@ at: to be started, or again, because its lease has run out or because it stands 
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
 
@@ -126,7 +126,7 @@ class Store:
         limit: int,
         *,
         reads: int,
-        busy: Iterable[str | None],
+        busy: Collection[str | None],
         starts: bool,
         for_suspect: bool,
         owner: str,
@@ -142,17 +142,15 @@ class Store:
             self._looks[place] = self._look(place)
         rows = (await connection.execute(self._looks[place], {"limit": reads})).mappings().all()
         company = await self._in_company(connection, rows)
-        look = _Look(place, limit, set(busy), company, starts=starts, for_suspect=for_suspect)
+        look = _Look(place, limit, busy, company, starts=starts, for_suspect=for_suspect)
         for row in rows:
-            if row["key"] is not None and row["was_due"] is not None and _previous(row) is None:
-                look.add(row, is_blocked=await self._runs(connection, place, row))
-            else:
-                look.add(row)
+            may_be_back = row["key"] is not None and row["token"] > 0 and _previous(row) is None
+            look.add(row, is_blocked=may_be_back and await self._runs(connection, place, row))
         if look.claimed:
             await self._claim(connection, look.claimed, owner if starts else None)
         if look.died:
             await self._bury(connection, look.died)
-        put_behind = await self._put_behind(connection, place, look.behind) if look.behind else 0
+        put_behind = await self._put_behind(connection, place, look.behind, busy) if look.behind else 0
         return Taken(list(look.lanes.values()), look.died, put_behind, look.suspects)
 
     def _look(self, place: Place) -> Select[Any]:
@@ -184,7 +182,6 @@ class Store:
             columns.claim,
             columns.owner,
             columns.token,
-            columns.was_due,
             columns.error,
             *[self._before(place, name).label(f"before_{i}") for i, name in enumerate(place.names)],
         )
@@ -208,7 +205,7 @@ class Store:
         )
 
     async def _runs(self, connection: AsyncConnection, place: Place, row: RowMapping) -> bool:
-        """Does anything of a row's key run? It may where the row came back in front of others: revived, or late."""
+        """Does anything of a row's key run? It may where the row came back in front of others: revived, or reassigned."""
         columns = self.table.c
         found = await connection.execute(
             select(columns.id)
@@ -269,15 +266,21 @@ class Store:
             )
         await self.release(connection, [(row.handler, row.key) for row in rows if row.key is not None])
 
-    async def _put_behind(self, connection: AsyncConnection, place: Place, ids: Sequence[int]) -> int:
+    async def _put_behind(
+        self, connection: AsyncConnection, place: Place, ids: Sequence[int], busy: Collection[str | None]
+    ) -> int:
         """Look at them later: at least as long again as they have waited, so that few looks come upon them.
 
-        Asked again, while they are locked: who ended the row in front meanwhile releases them after this.
+        Asked again, while they are locked: who ended what they wait for meanwhile releases them after this.
         """
         columns = self.table.c
         before = [self._before(place, name).label(f"before_{i}") for i, name in enumerate(place.names)]
-        found = await connection.execute(select(columns.id, *before).where(columns.id.in_(padded(ids))))
-        behind = [row["id"] for row in found.mappings() if _previous(row) is not None]
+        found = await connection.execute(select(columns.id, columns.key, *before).where(columns.id.in_(padded(ids))))
+        behind = [
+            row["id"]
+            for row in found.mappings().all()
+            if _previous(row) is not None or row["key"] in busy or await self._runs(connection, place, row)
+        ]
         if not behind:
             return 0
         waited = now() - func.coalesce(columns.was_due, columns.due)
@@ -444,7 +447,7 @@ class _Look:
         self,
         place: Place,
         limit: int,
-        busy: set[str | None],
+        busy: Collection[str | None],
         company: set[str],
         *,
         starts: bool,

@@ -5,13 +5,14 @@ from typing import Any
 
 from sqlalchemy import update
 
-from interceptors.events import Outbox
+from interceptors.events import EventDispatcher, Outbox
 from interceptors.events.sql import now
 from interceptors.events.table import Claim
 from tests.integration.events.shop import (
     OrderPaid,
     OrderShipped,
     Shop,
+    make_shop,
     until,
 )
 
@@ -87,3 +88,40 @@ async def test_a_key_is_in_use_for_one_handler_only(shop: Shop) -> None:
         for number in (1, 2):
             await events.publish(OrderShipped(order_id=number), key="k")
         await until(lambda: indexed == [1, 2], patience=10)
+
+
+async def test_a_revived_row_waits_for_what_runs_of_its_key(shop: Shop) -> None:
+    """It comes back in front of a row that runs in another process: nothing of a key runs beside another."""
+    other = make_shop(shop.url, shop.prefix)
+    first, second = shop.dispatcher(relay=False), other.dispatcher(relay=False)
+    running: set[int] = set()
+    both: list[set[int]] = []
+    starts, ends = asyncio.Event(), asyncio.Event()
+
+    def declare(events: EventDispatcher) -> None:
+        @events.on(OrderPaid, name="h")
+        async def handle(event: OrderPaid) -> None:
+            running.add(event.order_id)
+            both.append(set(running))
+            if event.order_id == 2:
+                starts.set()
+                await ends.wait()
+            running.discard(event.order_id)
+
+    declare(first)
+    declare(second)
+    for number in (1, 2):
+        await first.publish(OrderPaid(order_id=number), key="k")
+    await set_row(shop, first._outbox, 1, dead=True)
+    try:
+        runs = asyncio.create_task(first.relay(once=True))
+        await starts.wait()
+        assert await second._outbox.revive(ids=[1]) == [1]
+        assert await second.relay(once=True) == 0
+        ends.set()
+        await runs
+        await second.relay(once=True)
+    finally:
+        await other.engine.dispose()
+    assert both == [{2}, {1}]
+    assert await first._outbox.pending() == 0
