@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from sqlalchemy import (
     ColumnElement,
+    Row,
     Select,
     Table,
     and_,
@@ -127,13 +128,13 @@ class Selection:
 
 
 class Operations:
-    """The statements; `known`: (event, handler) of this process."""
+    """The statements; `known`: (event, handler) of this process, with all names of the handler."""
 
     def __init__(self, sessions: Sessions, table: Table, store: Store) -> None:
         self._sessions = sessions
         self._table = table
         self._store = store
-        self.known: set[tuple[str, str]] = set()
+        self.known: dict[tuple[str, str], tuple[str, ...]] = {}
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncSession]:
@@ -281,9 +282,15 @@ class Operations:
                 found = await self._locked(session, conditions)
                 if not found:
                     return done
-                ids = [id for id, _, _ in found]
+                ids = [row.id for row in found]
                 await session.execute(delete(self._table).where(self._table.c.id.in_(padded(ids))))
-                await self._store.release(session, [(handler, key) for _, handler, key in found if key is not None])
+                keys = [
+                    (name, row.key)
+                    for row in found
+                    if row.key is not None
+                    for name in self.known.get((row.name, row.handler), (row.handler,))
+                ]
+                await self._store.release(session, keys)
                 done += ids
 
     async def replay(self, ids: Sequence[int]) -> list[int]:
@@ -298,6 +305,7 @@ class Operations:
                     "claim": literal(0),
                     "token": literal(0),
                     "attempts": literal(0),
+                    "spared": literal(0),
                     "dead": false(),
                     "error": null(),
                 }
@@ -315,25 +323,24 @@ class Operations:
                 found = await self._locked(session, [*conditions, columns.id > last])
                 if not found:
                     return done
-                ids = [id for id, _, _ in found]
+                ids = [row.id for row in found]
                 changed = update(self._table).where(columns.id.in_(padded(ids)))
                 await session.execute(changed.ordered_values(*values, (columns.token, columns.token + 1)))
                 done, last = done + ids, ids[-1]
 
-    async def _locked(
-        self, session: AsyncSession, conditions: Sequence[ColumnElement[bool]]
-    ) -> Sequence[tuple[int, str, str | None]]:
+    async def _locked(self, session: AsyncSession, conditions: Sequence[ColumnElement[bool]]) -> Sequence[Row[Any]]:
         columns = self._table.c
         if session.get_bind(clause=self._table).dialect.name == "sqlite":  # a transaction that writes, writes first
             await session.execute(update(self._table).where(false()).values(claim=0))
         statement: Select[Any] = (
-            select(columns.id, columns.handler, columns.key)
+            select(columns.id, columns.name, columns.handler, columns.key)
             .where(*conditions)
             .order_by(columns.id)
             .limit(_AT_ONCE)
             .with_for_update()
         )
-        return [tuple(row) for row in await session.execute(statement)]
+        found: Sequence[Row[Any]] = (await session.execute(statement)).all()
+        return found
 
 
 def _readable(stored: str | bytes) -> Any:

@@ -149,7 +149,7 @@ class Store:
         if look.claimed:
             await self._claim(connection, look.claimed, owner if starts else None)
         if look.died:
-            await self._bury(connection, look.died)
+            await self._bury(connection, place, look.died)
         put_behind = await self._put_behind(connection, place, look.behind, busy) if look.behind else 0
         return Taken(list(look.lanes.values()), look.died, put_behind, look.suspects)
 
@@ -256,7 +256,7 @@ class Store:
             (columns.was_due, null()),
         )
 
-    async def _bury(self, connection: AsyncConnection, rows: Sequence[StoredEvent]) -> None:
+    async def _bury(self, connection: AsyncConnection, place: Place, rows: Sequence[StoredEvent]) -> None:
         columns = self.table.c
         for row in rows:
             await connection.execute(
@@ -264,7 +264,7 @@ class Store:
                 .where(columns.id == row.id)
                 .values(dead=True, claim=Claim.FREE, token=columns.token + 1, was_due=None, due=now(), error=row.error)
             )
-        await self.release(connection, [(row.handler, row.key) for row in rows if row.key is not None])
+        await self.release(connection, [(name, row.key) for row in rows if row.key is not None for name in place.names])
 
     async def _put_behind(
         self, connection: AsyncConnection, place: Place, ids: Sequence[int], busy: Collection[str | None]
@@ -326,7 +326,7 @@ class Store:
             return Claim.SENT_ALONE
         event = _event(row)
         if event.error is not None and event.payload is None:
-            await self._bury(connection, [event])
+            await self._bury(connection, place, [event])
             return event
         await self._claim(connection, [event], owner)
         return event

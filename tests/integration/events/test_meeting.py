@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from sqlalchemy import update
 
 from interceptors.events import EventDispatcher, Outbox
@@ -67,6 +68,24 @@ async def test_an_operator_may_change_what_was_claimed_and_put_behind(shop: Shop
 async def nothing(event: OrderPaid) -> None: ...
 
 
+async def test_what_is_replayed_has_as_many_attempts_as_a_new_one(shop: Shop) -> None:
+    """Also where its row was spared some: the process died while others ran, too."""
+    events = shop.dispatcher(relay=False, attempts=1)
+    attempts: list[int] = []
+
+    @events.on(OrderPaid)
+    async def handle(event: OrderPaid, attempt: int) -> None:
+        attempts.append(attempt)
+        raise ValueError
+
+    await events.publish(OrderPaid(order_id=1))
+    await set_row(shop, events._outbox, 1, dead=True, attempts=4, spared=3)
+    assert await events._outbox.replay([1]) == [1]
+    await events.relay(once=True)
+    assert attempts == [1]
+    assert len(await events._outbox.dead()) == 2
+
+
 async def test_a_key_is_in_use_for_one_handler_only(shop: Shop) -> None:
     """The index goes on in the very process in which the mail hangs; both have the same key."""
     events = shop.dispatcher(drain=0.0)
@@ -125,3 +144,20 @@ async def test_a_revived_row_waits_for_what_runs_of_its_key(shop: Shop) -> None:
         await other.engine.dispose()
     assert both == [{2}, {1}]
     assert await first._outbox.pending() == 0
+
+
+@pytest.mark.parametrize("end", ["died", "discarded"])
+async def test_the_end_of_a_row_releases_its_key_under_every_name_of_the_handler(shop: Shop, end: str) -> None:
+    """A row of an older release was in front: those behind it are due at once."""
+    old, new = shop.dispatcher(relay=False), shop.dispatcher(relay=False, attempts=1)
+    outbox = new._outbox
+    old.on(OrderPaid, name="old")(nothing)
+    new.on(OrderPaid, name="new", aliases=("old",))(nothing)
+    await old.publish(OrderPaid(order_id=1), key="k")
+    await new.publish(OrderPaid(order_id=2), key="k")
+    await set_row(shop, outbox, 1, **died())
+    await set_row(shop, outbox, 2, **put_behind(60.0))
+    if end == "discarded":
+        assert await outbox.discard(ids=[1]) == [1]
+    await new.relay(once=True)
+    assert await outbox.pending() == 0
