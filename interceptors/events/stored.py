@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -89,7 +90,9 @@ class StoredDeliveries:
                 continue
             outage.ends()
             for lease in leases:
-                if lease.event.id in lost and lease in self._leases and not lease.is_in_session:
+                if lease not in self._leases:
+                    continue
+                if lease.event.id in lost and not lease.is_in_session:
                     lease.scope.cancel()
                 else:
                     lease.scope.deadline = self._end_of(started)
@@ -156,13 +159,13 @@ class StoredDeliveries:
             return False
         except asyncio.CancelledError as error:
             if not is_cancelled():  # it came out of what the handler awaited
-                await self._failed(event, allowed, error)
+                await self._failed(lease, allowed, error)
                 return False
             if not lease.scope.cancel_called:  # the relay is left: it starts again soon
                 await self._put_back(event, 0.0, is_uncounted=event.attempt - event.spared >= allowed)
             raise
         except BaseException as error:  # noqa: BLE001 (an attempt that failed)
-            await self._failed(event, allowed, error)
+            await self._failed(lease, allowed, error)
             return False
         self.counts["done"] += 1
         return True
@@ -189,7 +192,8 @@ class StoredDeliveries:
         if not is_ours:
             raise _TakenOverError
 
-    async def _failed(self, event: StoredEvent, allowed: int, error: BaseException) -> None:
+    async def _failed(self, lease: Lease, allowed: int, error: BaseException) -> None:
+        event = lease.event
         if isinstance(error, LostRaceError):
             self._say(
                 event, logging.INFO, "The event %s met another transaction at its end, and starts again", event.name
@@ -208,13 +212,16 @@ class StoredDeliveries:
             self._say(event, logging.ERROR if is_last else logging.WARNING, told, *more, error=error)
             text = _text(error)
             if is_last:
-                await self._bury(event, text)
+                await self._bury(lease, text)
             else:
                 await self._put_back(event, self._outbox.delay(event.attempt), error=text)
 
-    async def _bury(self, event: StoredEvent, error: str) -> None:
+    async def _bury(self, lease: Lease, error: str) -> None:
+        event = lease.event
         if await self._put_back(event, 0.0, dead=True, error=error):
             self.settling.release(event)
+            self._over(lease)  # whoever is told of it may take longer than a lease
+            lease.scope.deadline = math.inf
             await self._outbox.tell_dead(event, event.attempt, error)
 
     async def give_back(self, events: Sequence[StoredEvent]) -> None:

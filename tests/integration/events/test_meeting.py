@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from interceptors.events import EventDispatcher, Outbox
+from interceptors.events import DeadEvent, EventDispatcher, Outbox
 from interceptors.events.sql import now
 from interceptors.events.table import Claim
 from tests.integration.events.shop import (
@@ -161,3 +161,53 @@ async def test_the_end_of_a_row_releases_its_key_under_every_name_of_the_handler
         assert await outbox.discard(ids=[1]) == [1]
     await new.relay(once=True)
     assert await outbox.pending() == 0
+
+
+@pytest.mark.parametrize("reason", ["killed", "failed"])
+async def test_a_slow_on_dead_holds_nothing_up(shop: Shop, reason: str) -> None:
+    """What else is due runs meanwhile, and what was taken with the dead row keeps its lease."""
+    told, go_on = asyncio.Event(), asyncio.Event()
+
+    async def on_dead(dead: DeadEvent) -> None:
+        told.set()
+        await go_on.wait()
+
+    events = shop.dispatcher(outbox=shop.outbox(attempts=1, lease=1.0, on_dead=on_dead))
+    seen: list[int] = []
+
+    @events.on(OrderPaid)
+    async def handle(event: OrderPaid) -> None:
+        if event.order_id == 1:
+            raise ValueError
+        seen.append(event.order_id)
+
+    for number in (1, 2):
+        await events.publish(OrderPaid(order_id=number))
+    if reason == "killed":
+        await set_row(shop, events._outbox, 1, **died())
+    async with events:
+        await told.wait()
+        await events.publish(OrderPaid(order_id=3))
+        await until(lambda: seen == [2, 3], patience=10)
+        go_on.set()
+
+
+async def test_on_dead_may_take_longer_than_a_lease(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    """The row is dead already: nothing is renewed any more, nothing lost, and nobody cancelled."""
+    told: list[str] = []
+
+    async def on_dead(dead: DeadEvent) -> None:
+        for _ in range(3):
+            await asyncio.sleep(0.3)
+        told.append(dead.event_id)
+
+    events = shop.dispatcher(outbox=shop.outbox(attempts=1, lease=0.3, on_dead=on_dead))
+
+    @events.on(OrderPaid)
+    async def handle(event: OrderPaid) -> None:
+        raise ValueError
+
+    async with events:
+        await events.publish(OrderPaid(order_id=1))
+        await until(lambda: told, patience=10)
+    assert "was lost" not in caplog.text
