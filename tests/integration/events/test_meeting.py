@@ -211,3 +211,21 @@ async def test_on_dead_may_take_longer_than_a_lease(shop: Shop, caplog: pytest.L
         await events.publish(OrderPaid(order_id=1))
         await until(lambda: told, patience=10)
     assert "was lost" not in caplog.text
+
+
+async def test_the_next_of_a_key_does_not_start_when_the_row_in_front_was_taken_over(shop: Shop) -> None:
+    """The one in front runs elsewhere now: what is behind it waits for that."""
+    events = shop.dispatcher(lease=60.0, drain=0.0)
+    seen: list[int] = []
+
+    @events.on(OrderPaid)
+    async def handle(event: OrderPaid) -> None:
+        seen.append(event.order_id)
+        if event.order_id == 1:
+            table = events._outbox.table
+            await set_row(shop, events._outbox, 1, token=table.c.token + 1, due=now() + 60)
+
+    for number in (1, 2):
+        await events.publish(OrderPaid(order_id=number), key="k")
+    await events.relay(once=True)
+    assert seen == [1]
