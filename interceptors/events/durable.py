@@ -64,7 +64,7 @@ class Durable:
         """Run the stored events of a handler, also of one whose events are not stored any more."""
         self._handlers |= {(handler.event, name): handler for name in handler.names}
         self._places = tuple(self._place(event, name) for event, name in self._handlers)
-        self._outbox.know(self._handlers)
+        self._outbox.know({place: handler.names for place, handler in self._handlers.items()})
 
     def _place(self, event: str, name: str) -> HandlerRows:
         handler = self._handlers[event, name]

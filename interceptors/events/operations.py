@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from sqlalchemy import (
     ColumnElement,
+    Row,
     Table,
     and_,
     case,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    not_,
     null,
     or_,
     select,
@@ -31,7 +33,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from interceptors.events.own_session import Sessions
 from interceptors.events.pool import engine_of
 from interceptors.events.sql import as_stored, clock, now, padded
-from interceptors.events.store import Store, parsed
+from interceptors.events.store import Store, is_claimed, parsed
 from interceptors.events.table import Claim
 
 __all__ = ["Change", "DeadEvent", "HandlerStatus", "OutboxOperations", "OutboxRow", "Selection", "State"]
@@ -126,13 +128,13 @@ class Selection:
 
 
 class OutboxOperations:
-    """The statements; `known`: (event, handler) of this process."""
+    """The statements; `known`: (event, handler) of this process, with all names of the handler."""
 
     def __init__(self, sessions: Sessions, table: Table, store: Store) -> None:
         self._sessions = sessions
         self._table = table
         self._store = store
-        self.known: set[tuple[str, str]] = set()
+        self.known: dict[tuple[str, str], tuple[str, ...]] = {}
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncSession]:
@@ -255,7 +257,7 @@ class OutboxOperations:
         is_unknown = tuple_(columns.name, columns.handler).not_in(list(self.known)) if self.known else true()
         return case(
             (columns.dead == true(), literal("dead")),
-            (and_(columns.claim != Claim.FREE, columns.due > clock()), literal("running")),
+            (is_claimed(self._table), literal("running")),
             (is_unknown, literal("waiting")),
             (is_behind.is_not(None), literal("waiting")),
             (columns.due <= clock(), literal("due")),
@@ -288,8 +290,7 @@ class OutboxOperations:
 
     def not_running(self) -> ColumnElement[bool]:
         """What is nobody's now."""
-        columns = self._table.c
-        return or_(columns.claim == Claim.FREE, columns.due <= clock(), columns.dead == true())
+        return or_(not_(is_claimed(self._table)), self._table.c.dead == true())
 
     async def revive(self, selection: Selection) -> list[int]:
         """Have dead rows start anew, and others be due; gives their ids."""
@@ -318,9 +319,15 @@ class OutboxOperations:
                 found = await self._locked(session, conditions)
                 if not found:
                     return done
-                ids = [id for id, _, _ in found]
+                ids = [row.id for row in found]
                 await session.execute(delete(self._table).where(self._table.c.id.in_(padded(ids))))
-                await self._store.release(session, [(handler, key) for _, handler, key in found if key is not None])
+                keys = [
+                    (name, row.key)
+                    for row in found
+                    if row.key is not None
+                    for name in self.known.get((row.name, row.handler), (row.handler,))
+                ]
+                await self._store.release(session, keys)
                 done += ids
 
     async def replay(self, ids: Sequence[int]) -> list[int]:
@@ -335,6 +342,7 @@ class OutboxOperations:
                     "claim": literal(0),
                     "token": literal(0),
                     "attempts": literal(0),
+                    "spared": literal(0),
                     "dead": false(),
                     "error": null(),
                 }
@@ -353,25 +361,25 @@ class OutboxOperations:
                 found = await self._locked(session, [*conditions, columns.id > last])
                 if not found:
                     return done
-                ids = [id for id, _, _ in found]
+                ids = [row.id for row in found]
                 changed = update(self._table).where(columns.id.in_(padded(ids)))
                 await session.execute(changed.ordered_values(*values, (columns.token, columns.token + 1)))
                 done, last = done + ids, ids[-1]
 
     async def _locked(
         self, session: AsyncSession, conditions: Sequence[ColumnElement[bool]]
-    ) -> Sequence[tuple[int, str, str | None]]:
+    ) -> Sequence[Row[int, str, str, str | None]]:
         columns = self._table.c
         if session.get_bind(clause=self._table).dialect.name == "sqlite":  # a transaction that writes, writes first
             await session.execute(update(self._table).where(false()).values(claim=0))
         statement = (
-            select(columns.id, columns.handler, columns.key)
+            select(columns.id, columns.name, columns.handler, columns.key)
             .where(*conditions)
             .order_by(columns.id)
             .limit(_AT_ONCE)
             .with_for_update()
         )
-        return [tuple(row) for row in await session.execute(statement)]
+        return (await session.execute(statement)).all()
 
 
 def _readable(stored: str | bytes) -> Any:

@@ -3,7 +3,7 @@
 import inspect
 import logging
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, overload
 
 from interceptors.describing import suggest
@@ -221,9 +221,9 @@ class Outbox:
 
     # -- for the dispatcher --------------------------------------------------------------------------------------------
 
-    def know(self, handlers: Iterable[tuple[str, str]]) -> None:
-        """These (event, name) are handled in this process."""
-        self._operations.known |= set(handlers)
+    def know(self, handlers: Mapping[tuple[str, str], tuple[str, ...]]) -> None:
+        """These (event, name) are handled in this process, by handlers with these names."""
+        self._operations.known |= handlers
 
     async def check_table(self) -> None:
         """Raises EventError if there is no table, or one of an older release."""

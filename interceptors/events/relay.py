@@ -4,6 +4,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import anyio
@@ -40,8 +41,8 @@ class Carrier(Protocol):
         """How many rows are ours in this process."""
         ...
 
-    def busy(self) -> set[str | None]:
-        """The keys of which something is ours here."""
+    def busy(self, place: HandlerRows) -> set[str | None]:
+        """The keys of which something of this place's handler is ours here."""
         ...
 
     async def ready(self) -> None:
@@ -223,7 +224,7 @@ class Relay:
                 place,
                 limit,
                 reads=_READ if self._reads_much or for_suspect else limit,
-                busy=carrier.busy(),
+                busy=carrier.busy(place),
                 starts=carrier.starts,
                 for_suspect=for_suspect,
                 owner=carrier.owner,
@@ -232,19 +233,24 @@ class Relay:
         if taken.suspects and not self._wants_suspect:
             self._wants_suspect = True
             self._quiet_until = anyio.current_time() + self._lease
-        for event in taken.died:
-            await self._died(event)
+        self.taken += len(taken.died)
+        for event in taken.died:  # beside the others: whoever is told of it may take a while
+            self._start(running, event.name, partial(self._tell, event))
         if self._is_left():
             await carrier.give_back([event for lane in taken.lanes for event in lane])
             return taken
         for lane in taken.lanes:
             self.taken += len(lane)
-            self._open[lane[0].name] += 1
-            running.start_soon(
-                self._carry, lane[0].name, carrier.hold(lane, started, self._is_left), name=f"event {lane[0].name}"
-            )
-        self.taken += len(taken.died)
+            self._start(running, lane[0].name, carrier.hold(lane, started, self._is_left))
         return taken
+
+    async def _tell(self, event: StoredEvent) -> bool:
+        await self._died(event)
+        return True
+
+    def _start(self, running: TaskGroup, name: str, carry: Callable[[], Awaitable[bool]]) -> None:
+        self._open[name] += 1
+        running.start_soon(self._carry, name, carry, name=f"event {name}")
 
     async def _carry(self, name: str, carry: Callable[[], Awaitable[bool]]) -> None:
         try:

@@ -93,10 +93,12 @@ class Settling:
             count = await self._store.settle(connection, [lease.event for lease in done]) if done else 0
             if keys:
                 await self._store.release(connection, keys)
-        if count < len(done):
+        is_lost = count < len(done)  # by one of them: what is behind any of them does not start now
+        if is_lost:
             log.warning("%d of %d events were done by somebody else, too", len(done) - count, len(done))
         del self._done[: len(done)], self._released[: len(released)]
         for lease in done:
+            lease.is_lost = is_lost
             self._over(lease)
 
     def _drop_lost(self) -> None:

@@ -5,7 +5,7 @@ at: to be started, or again, because its lease has run out or because it stands 
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
 
@@ -35,7 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from interceptors.events.sql import LostRaceError, as_stored, clock, now, padded
 from interceptors.events.table import COMPANY, Claim
 
-__all__ = ["LANE", "HandlerRows", "Store", "StoredEvent", "Taken", "parsed"]
+__all__ = ["LANE", "HandlerRows", "Store", "StoredEvent", "Taken", "is_claimed", "parsed"]
 
 _KILLED = "The process ended, or lost its lease, during the last attempt."
 LANE = 25
@@ -126,33 +126,31 @@ class Store:
         limit: int,
         *,
         reads: int,
-        busy: Iterable[str | None],
+        busy: Collection[str | None],
         starts: bool,
         for_suspect: bool,
         owner: str,
     ) -> Taken:
         """Take rows of a place that are due, oldest first, for at most `limit` lanes. Raises LostRaceError.
 
-        `reads`: how many are looked at. `busy`: keys of which something runs here. `starts`: a claim is a start, and
-        counts as an attempt. `for_suspect`: take rows that were running when their process died, but were not the only
-        ones, which otherwise are left. `owner`: this process. A row that was started as often as it may is dead from now
-        on.
+        `reads`: how many are looked at. `busy`: keys of which something of the handler runs here. `starts`: a claim is
+        a start, and counts as an attempt. `for_suspect`: take rows that were running when their process died, but were
+        not the only ones, which otherwise are left. `owner`: this process. A row that was started as often as it may is
+        dead from now on.
         """
         if place not in self._looks:
             self._looks[place] = self._look(place)
         rows = (await connection.execute(self._looks[place], {"limit": reads})).mappings().all()
         company = await self._in_company(connection, rows)
-        look = _Look(place, limit, set(busy), company, starts=starts, for_suspect=for_suspect)
+        look = _Look(place, limit, busy, company, starts=starts, for_suspect=for_suspect)
         for row in rows:
-            if row["key"] is not None and row["was_due"] is not None and _previous(row) is None:
-                look.add(row, is_blocked=await self._runs(connection, place, row))
-            else:
-                look.add(row)
+            may_be_back = row["key"] is not None and row["token"] > 0 and _previous(row) is None
+            look.add(row, is_blocked=may_be_back and await self._runs(connection, place, row))
         if look.claimed:
             await self._claim(connection, look.claimed, owner if starts else None)
         if look.died:
-            await self._bury(connection, look.died)
-        put_behind = await self._put_behind(connection, place, look.behind) if look.behind else 0
+            await self._bury(connection, place, look.died)
+        put_behind = await self._put_behind(connection, place, look.behind, busy) if look.behind else 0
         return Taken(list(look.lanes.values()), look.died, put_behind, look.suspects)
 
     def _look(self, place: HandlerRows) -> Select[*tuple[Any, ...]]:
@@ -184,7 +182,6 @@ class Store:
             columns.claim,
             columns.owner,
             columns.token,
-            columns.was_due,
             columns.error,
             *[self._before(place, name).label(f"before_{i}") for i, name in enumerate(place.names)],
         )
@@ -208,7 +205,7 @@ class Store:
         )
 
     async def _runs(self, connection: AsyncConnection, place: HandlerRows, row: RowMapping) -> bool:
-        """Does anything of a row's key run? It may where the row came back in front of others: revived, or late."""
+        """Does anything of a row's key run? It may where the row came back in front of others: revived, or reassigned."""
         columns = self.table.c
         found = await connection.execute(
             select(columns.id)
@@ -217,8 +214,7 @@ class Store:
                 columns.key == row["key"],
                 columns.dead == false(),
                 columns.id != row["id"],
-                columns.claim != Claim.FREE,
-                columns.due > clock(),
+                is_claimed(self.table),
             )
             .limit(1)
         )
@@ -260,7 +256,7 @@ class Store:
             (columns.was_due, null()),
         )
 
-    async def _bury(self, connection: AsyncConnection, rows: Sequence[StoredEvent]) -> None:
+    async def _bury(self, connection: AsyncConnection, place: HandlerRows, rows: Sequence[StoredEvent]) -> None:
         columns = self.table.c
         for row in rows:
             await connection.execute(
@@ -268,17 +264,23 @@ class Store:
                 .where(columns.id == row.id)
                 .values(dead=True, claim=Claim.FREE, token=columns.token + 1, was_due=None, due=now(), error=row.error)
             )
-        await self.release(connection, [(row.handler, row.key) for row in rows if row.key is not None])
+        await self.release(connection, [(name, row.key) for row in rows if row.key is not None for name in place.names])
 
-    async def _put_behind(self, connection: AsyncConnection, place: HandlerRows, ids: Sequence[int]) -> int:
+    async def _put_behind(
+        self, connection: AsyncConnection, place: HandlerRows, ids: Sequence[int], busy: Collection[str | None]
+    ) -> int:
         """Look at them later: at least as long again as they have waited, so that few looks come upon them.
 
-        Asked again, while they are locked: who ended the row in front meanwhile releases them after this.
+        Asked again, while they are locked: who ended what they wait for meanwhile releases them after this.
         """
         columns = self.table.c
         before = [self._before(place, name).label(f"before_{i}") for i, name in enumerate(place.names)]
-        found = await connection.execute(select(columns.id, *before).where(columns.id.in_(padded(ids))))
-        behind = [row["id"] for row in found.mappings() if _previous(row) is not None]
+        found = await connection.execute(select(columns.id, columns.key, *before).where(columns.id.in_(padded(ids))))
+        behind = [
+            row["id"]
+            for row in found.mappings().all()
+            if _previous(row) is not None or row["key"] in busy or await self._runs(connection, place, row)
+        ]
         if not behind:
             return 0
         waited = now() - func.coalesce(columns.was_due, columns.due)
@@ -331,7 +333,7 @@ class Store:
             return Claim.SENT_ALONE
         event = _event(row)
         if event.error is not None and event.payload is None:
-            await self._bury(connection, [event])
+            await self._bury(connection, place, [event])
             return event
         await self._claim(connection, [event], owner)
         return event
@@ -405,6 +407,12 @@ class Store:
         return cast("CursorResult[Any]", await connection.execute(statement)).rowcount
 
 
+def is_claimed(table: Table) -> ColumnElement[bool]:
+    """Is a row somebody's now? Not if its claim has run out, also where it was put behind another one after that."""
+    columns = table.c
+    return and_(columns.claim != Claim.FREE, columns.was_due.is_(None), columns.due > clock())
+
+
 def parsed(stored: str | bytes) -> dict[str, Any]:
     """A payload. Raises ValueError or RecursionError for what is none."""
     payload = json.loads(stored)
@@ -446,7 +454,7 @@ class _Look:
         self,
         place: HandlerRows,
         limit: int,
-        busy: set[str | None],
+        busy: Collection[str | None],
         company: set[str],
         *,
         starts: bool,

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -20,7 +21,7 @@ from interceptors.events.own_connection import OwnConnection
 from interceptors.events.own_session import OwnSession
 from interceptors.events.settling import Settling
 from interceptors.events.sql import LostRaceError, is_lost_race
-from interceptors.events.store import Store, StoredEvent
+from interceptors.events.store import HandlerRows, Store, StoredEvent
 from interceptors.registry import InterceptorRegistry
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ class StoredDeliveries:
         """How many rows are ours here."""
         return len(self._leases)
 
-    def busy(self) -> set[str | None]:
-        """The keys of which something is ours here."""
-        return {lease.event.key for lease in self._leases}
+    def busy(self, place: HandlerRows) -> set[str | None]:
+        """The keys of which something of this place's handler is ours here."""
+        return {lease.event.key for lease in self._leases if lease.event.handler in place.names}
 
     async def renew(self) -> None:
         """Renew the leases of what runs, until cancelled."""
@@ -94,7 +95,9 @@ class StoredDeliveries:
                 continue
             outage.ends()
             for lease in leases:
-                if lease.event.id in lost and lease in self._leases and not lease.is_in_session:
+                if lease not in self._leases:
+                    continue
+                if lease.event.id in lost and not lease.is_in_session:
                     lease.scope.cancel()
                 else:
                     lease.scope.deadline = self._end_of(started)
@@ -165,13 +168,13 @@ class StoredDeliveries:
             return False
         except asyncio.CancelledError as error:
             if not is_cancelled():  # it came out of what the handler awaited
-                await self._failed(event, allowed, error)
+                await self._failed(lease, allowed, error)
                 return False
             if not lease.scope.cancel_called:  # the relay is left: it starts again soon
                 await self._put_back(event, 0.0, is_uncounted=event.attempt - event.spared >= allowed)
             raise
         except BaseException as error:  # noqa: BLE001 (an attempt that failed)
-            await self._failed(event, allowed, error)
+            await self._failed(lease, allowed, error)
             return False
         self.counts["done"] += 1
         return True
@@ -205,7 +208,8 @@ class StoredDeliveries:
                 return True
             await anyio.sleep(_AFTER_LOST_RACE)  # until the lease ends
 
-    async def _failed(self, event: StoredEvent, allowed: int, error: BaseException) -> None:
+    async def _failed(self, lease: Lease, allowed: int, error: BaseException) -> None:
+        event = lease.event
         if isinstance(error, LostRaceError) and event.spared < allowed:
             # Once in a while that is nobody's fault. Again and again it is: a snapshot older than the last renewal, say.
             level = logging.WARNING if event.spared else logging.INFO
@@ -225,13 +229,16 @@ class StoredDeliveries:
             self._say(event, logging.ERROR if is_last else logging.WARNING, told, *more, error=error)
             text = _text(error)
             if is_last:
-                await self._bury(event, text)
+                await self._bury(lease, text)
             else:
                 await self._put_back(event, self._outbox.delay(event.attempt), error=text)
 
-    async def _bury(self, event: StoredEvent, error: str) -> None:
+    async def _bury(self, lease: Lease, error: str) -> None:
+        event = lease.event
         if await self._put_back(event, 0.0, dead=True, error=error):
             self.settling.release(event)
+            self._over(lease)  # whoever is told of it may take longer than a lease
+            lease.scope.deadline = math.inf
             await self._outbox.tell_dead(event, event.attempt, error)
 
     async def give_back(self, events: Sequence[StoredEvent]) -> None:

@@ -19,7 +19,7 @@ from interceptors.events.delivery import is_cancelled
 from interceptors.events.errors import EventError
 from interceptors.events.outage import Outage
 from interceptors.events.outbox import Outbox
-from interceptors.events.store import StoredEvent
+from interceptors.events.store import HandlerRows, StoredEvent
 from interceptors.events.table import Claim
 
 try:
@@ -153,7 +153,7 @@ class TaskiqCarrier:
         """Nothing runs in the relay's process."""
         return 0
 
-    def busy(self) -> set[str | None]:
+    def busy(self, place: HandlerRows) -> set[str | None]:
         """Nothing runs here."""
         return set()
 
