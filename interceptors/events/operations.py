@@ -257,7 +257,8 @@ class OutboxOperations:
         is_unknown = tuple_(columns.name, columns.handler).not_in(list(self.known)) if self.known else true()
         return case(
             (columns.dead == true(), literal("dead")),
-            (is_claimed(self._table), literal("running")),
+            # What was taken together with the rows in front of it is somebody's, and waits all the same.
+            (and_(is_claimed(self._table), is_behind.is_(None)), literal("running")),
             (is_unknown, literal("waiting")),
             (is_behind.is_not(None), literal("waiting")),
             (columns.due <= clock(), literal("due")),
