@@ -202,9 +202,11 @@ class Durable:
     async def _listen(self, relay: Relay) -> None:
         listening = Listening(self._outbox.table, relay.wake)
         self.line.opened = listening.listen
-        await self.line.close()  # it is opened again
-        async with self.line.transaction(writes=False):
-            pass
+        try:
+            await self.line.reopen()
+        except Exception as error:  # it is the relay that says so; when it has a connection it listens
+            log.debug("The relay's connection could not be opened", exc_info=error)
+            return
         await listening.check(self._outbox.sessions)
 
     async def died(self, event: StoredEvent) -> None:

@@ -105,6 +105,13 @@ class OwnConnection:
                 await connection.invalidate()
                 await connection.close()
 
+    async def reopen(self) -> None:
+        """Open the connection again, when nobody is at it. Raises what the database raises, and TimeoutError."""
+        async with self._turn:
+            await self._drop()
+        async with self.transaction(writes=False):
+            pass
+
     def give_up(self) -> None:
         """Do not wait for a database that hangs any more, until it is closed."""
         if self._writer is None:
