@@ -65,6 +65,9 @@ class OwnConnection:
         async with self._writer.turn(), self._begun() as connection:
             # On SQLite one that reads first may not wait for the right to write, one that writes first may.
             await connection.execute(update(self._table).where(false()).values(claim=0))
+            driver = (await connection.get_raw_connection()).driver_connection
+            if driver is not None and not driver.in_transaction:  # the application begins by listeners of its engine's
+                await connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
 
     @asynccontextmanager

@@ -1,11 +1,10 @@
 """What meets what: relays, releases, renewals, operators and processes that died, at the moments when it matters."""
 
-import asyncio
-import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import event, insert, select, update
 
 from interceptors.events import Outbox
 from interceptors.events.sql import now
@@ -13,8 +12,8 @@ from interceptors.events.table import Claim
 from tests.integration.events.shop import (
     OrderPaid,
     Shop,
-    until,
-    until_done,
+    database_url,
+    shop_at,
 )
 
 
@@ -36,43 +35,24 @@ def put_behind(seconds: float) -> dict[str, Any]:
 async def nothing(event: OrderPaid) -> None: ...
 
 
-async def test_a_second_relay_of_a_dispatcher_disturbs_nothing(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
-    """It listens, too; what the first one is writing at that moment is not cut."""
-    events = shop.dispatcher(poll=0.01)
+async def test_sqlite_whose_transactions_are_begun_by_a_listener(tmp_path: Path) -> None:
+    """As SQLAlchemy's documentation has it for savepoints: the relay's own statements are in a transaction, too."""
+    async with shop_at(database_url("sqlite", tmp_path)) as shop:
 
-    @events.on(OrderPaid)
-    async def handle(event: OrderPaid, attempt: int) -> None:
-        if attempt < 3:
-            raise ValueError
+        @event.listens_for(shop.engine.sync_engine, "connect")
+        def no_begin(connection: Any, record: object) -> None:
+            connection.isolation_level = None
 
-    async with events:
-        for number in range(30):
-            await events.publish(OrderPaid(order_id=number))
-            if number % 10 == 5:
-                again = asyncio.create_task(events.relay())
-                await asyncio.sleep(0.01)
-                again.cancel()
-                with pytest.raises(asyncio.CancelledError):
-                    await again
-        await until_done(events._outbox)
-    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
+        @event.listens_for(shop.engine.sync_engine, "begin")
+        def begin(connection: Any) -> None:
+            connection.exec_driver_sql("BEGIN")
 
-
-async def test_a_relay_whose_connection_cannot_be_opened_at_first(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
-    """It is tried again, as in any outage: the dispatcher goes on running."""
-    opened: list[object] = []
-
-    @event.listens_for(shop.engine.sync_engine, "connect")
-    def connect(connection: object, record: object) -> None:
-        opened.append(connection)
-        if 1 < len(opened) < 8:
-            raise ConnectionError("the database is down")
-
-    await shop.engine.dispose()
-    events = shop.dispatcher()
-    events.on(OrderPaid)(nothing)
-    async with events:
-        await until(lambda: len(opened) >= 8)
-        await events.publish(OrderPaid(order_id=1))
-        await until_done(events._outbox)
-    assert "The relay of events works again" in caplog.text
+        events = shop.dispatcher()
+        events.on(OrderPaid)(nothing)
+        async with events:
+            with pytest.raises(ZeroDivisionError):
+                async with events._side.line.transaction() as connection:
+                    await connection.execute(insert(shop.orders).values(id=1))
+                    raise ZeroDivisionError
+        async with shop.sessions() as session:
+            assert list(await session.scalars(select(shop.orders.c.id))) == []
