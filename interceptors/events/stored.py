@@ -175,8 +175,10 @@ class StoredDeliveries:
         session = own.used
         if session is None or not session.in_transaction():
             return
-        lease.is_in_session = True
+        # Both may wait for others, and the lease is renewed meanwhile.
         await session.flush()
+        await session.connection(bind_arguments={"clause": self._store.table})
+        lease.is_in_session = True
         while True:
             try:
                 is_ours = await self._store.settle(session, [lease.event])

@@ -1,10 +1,12 @@
 """What meets what: relays, releases, renewals, operators and processes that died, at the moments when it matters."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
-import pytest
-from sqlalchemy import event, insert, select, update
+from sqlalchemy import insert, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import registry
 
 from interceptors.events import Outbox
 from interceptors.events.sql import now
@@ -14,6 +16,8 @@ from tests.integration.events.shop import (
     Shop,
     database_url,
     shop_at,
+    until,
+    until_done,
 )
 
 
@@ -35,24 +39,55 @@ def put_behind(seconds: float) -> dict[str, Any]:
 async def nothing(event: OrderPaid) -> None: ...
 
 
-async def test_sqlite_whose_transactions_are_begun_by_a_listener(tmp_path: Path) -> None:
-    """As SQLAlchemy's documentation has it for savepoints: the relay's own statements are in a transaction, too."""
-    async with shop_at(database_url("sqlite", tmp_path)) as shop:
+async def test_waiting_for_a_lock_at_the_end_of_a_handler_loses_no_lease(postgres: Shop) -> None:
+    """What is flushed at last waits for somebody for longer than a lease, which is renewed until the row is deleted."""
+    events = postgres.dispatcher(lease=0.6)
+    attempts: list[int] = []
 
-        @event.listens_for(shop.engine.sync_engine, "connect")
-        def no_begin(connection: Any, record: object) -> None:
-            connection.isolation_level = None
+    class Order:
+        id: int
 
-        @event.listens_for(shop.engine.sync_engine, "begin")
-        def begin(connection: Any) -> None:
-            connection.exec_driver_sql("BEGIN")
+    registry().map_imperatively(Order, postgres.orders)
 
-        events = shop.dispatcher()
-        events.on(OrderPaid)(nothing)
+    @events.on(OrderPaid)
+    async def handle(event: OrderPaid, session: AsyncSession, attempt: int) -> None:
+        attempts.append(attempt)
+        order = Order()
+        order.id = event.order_id
+        session.add(order)
+
+    async with postgres.engine.connect() as somebody:
+        await somebody.execute(insert(postgres.orders).values(id=1))
         async with events:
-            with pytest.raises(ZeroDivisionError):
-                async with events._side.line.transaction() as connection:
-                    await connection.execute(insert(shop.orders).values(id=1))
-                    raise ZeroDivisionError
-        async with shop.sessions() as session:
-            assert list(await session.scalars(select(shop.orders.c.id))) == []
+            await events.publish(OrderPaid(order_id=1))
+            await until(lambda: attempts)
+            for _ in range(4):  # the handler waits for what we may insert, or not
+                await asyncio.sleep(0.4)
+            await somebody.rollback()
+            await until_done(events._outbox)
+    assert attempts == [1]
+
+
+async def test_waiting_for_the_pool_at_the_end_of_a_handler_loses_no_lease(tmp_path: Path) -> None:
+    """A session that was not used until then takes its connection at last; somebody else has it for longer than a lease."""
+    async with shop_at(database_url("postgresql", tmp_path), pool_size=1, max_overflow=0) as shop:
+        events = shop.dispatcher(lease=0.6)
+        starts: list[int] = []
+        started, go_on = asyncio.Event(), asyncio.Event()
+
+        @events.on(OrderPaid)
+        async def handle(event: OrderPaid, session: AsyncSession, attempt: int) -> None:
+            starts.append(attempt)
+            await session.begin()
+            started.set()
+            await go_on.wait()
+
+        await events.publish(OrderPaid(order_id=1))
+        async with events:
+            await started.wait()
+            async with shop.engine.connect():
+                go_on.set()
+                for _ in range(4):
+                    await asyncio.sleep(0.4)
+            await until_done(events._outbox)
+        assert starts == [1]
