@@ -228,7 +228,10 @@ class Durable:
 
     async def _listen(self, relay: Relay) -> None:
         listening = Listening(self._outbox.table, relay.wake)
-        await self.line.on_open(listening.listen)
+        try:
+            await self.line.on_open(listening.listen)
+        except Exception as error:
+            log.debug("The relay's connection does not listen", exc_info=error)
         await listening.check(self.line, self._outbox.sessions)
 
     async def died(self, event: StoredEvent) -> None:

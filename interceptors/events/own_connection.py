@@ -70,6 +70,9 @@ class OwnConnection:
         async with self._writer.turn(), self._begun() as connection:
             # On SQLite one that reads first may not wait for the right to write, one that writes first may.
             await connection.execute(update(self._table).where(false()).values(claim=0))
+            driver = (await connection.get_raw_connection()).driver_connection
+            if driver is not None and not driver.in_transaction:  # the application begins by listeners of its engine's
+                await connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
 
     @asynccontextmanager
@@ -126,11 +129,18 @@ class OwnConnection:
                 await connection.close()
 
     async def on_open(self, opened: _Opened) -> None:
-        """Have something called with the connection, and with each one that is opened later, until it is closed."""
+        """Have something called with the connection, and with each one that is opened later, until it is closed.
+
+        Raises what it raises; the connection is opened anew then.
+        """
         async with self._turn:
             self._opened = opened
             if self._connection is not None:
-                await opened(self._connection)
+                try:
+                    await opened(self._connection)
+                except BaseException:
+                    await self._drop()
+                    raise
 
     def give_up(self) -> None:
         """Do not wait for a database that hangs any more, until it is closed."""

@@ -184,8 +184,10 @@ class StoredDeliveries:
         session = own.used
         if session is None or not session.in_transaction():
             return
-        lease.is_in_session = True
+        # Both may wait for others, and the lease is renewed meanwhile.
         await session.flush()
+        _ = await session.connection(bind_arguments={"clause": self._store.table})
+        lease.is_in_session = True
         if not await self._is_committed(session, lease.event):
             raise _TakenOverError
 
