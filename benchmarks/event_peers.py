@@ -25,6 +25,8 @@ __all__ = ["Sizes", "compared"]
 _BETWEEN = 0.01, 0.03
 """How long nothing happens between two events whose latency is measured."""
 _SETTLED = 0.2
+_ENOUGH = 1.0
+"""After how many seconds a round is over, however few were measured."""
 
 T = TypeVar("T")
 
@@ -169,11 +171,13 @@ async def _latency(systems: Mapping[str, System], crew: _Crew, sizes: Sizes) -> 
 
 
 async def _latencies(system: System, worker: Worker, count: int) -> list[float]:
-    seconds = []
+    seconds: list[float] = []
     for number in range(count):
         await asyncio.sleep(random.uniform(*_BETWEEN))
         committed = await system.publish(number)
         seconds.append((await worker.started() - committed) / 1e9)
+        if len(seconds) > 1 and sum(seconds) > _ENOUGH:
+            break
     return seconds
 
 
@@ -286,8 +290,8 @@ async def _looks_and_deliveries(
     """The looks first: no worker may change the rows meanwhile."""
     for number in range(sizes.rounds):
         for name in _turns(number, list(systems)):
-            seconds = []
-            for _ in range(sizes.looks):
+            seconds: list[float] = []
+            while len(seconds) < sizes.looks and sum(seconds) < _ENOUGH:
                 start = time.perf_counter()
                 await looks[name]()
                 seconds.append(time.perf_counter() - start)
