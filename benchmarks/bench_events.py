@@ -34,7 +34,7 @@ __all__ = ["rows"]
 
 TITLE = "events"
 FULL = Sizes(
-    rounds=5, seconds=0.5, latencies=100, plain=4000, session=1500, one_key=2000, slow=600,
+    rounds=5, seconds=0.5, latencies=60, plain=3000, session=800, one_key=2000, slow=500,
     waiting=(1, 100, 100_000), behind=10_000, looks=20,
 )  # fmt: skip
 QUICK = Sizes(
