@@ -11,6 +11,7 @@ _SCALES = {
     "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")),
     "I": ((1e6, "MI"), (1e3, "kI"), (1.0, "I")),
     "B": ((1.0, "B"),),
+    "/s": ((1.0, "/s"),),
 }
 
 
@@ -26,8 +27,11 @@ class Budget:
         """Is it kept?"""
         return value <= self.limit if self.is_maximum else value >= self.limit
 
-    def __str__(self) -> str:
-        return f"{'<=' if self.is_maximum else '>='} {self.limit:g}{' B' if self.of_figure else 'x'}"
+    def text(self, unit: str) -> str:
+        """In the unit of a row's figure."""
+        return (
+            f"{'<=' if self.is_maximum else '>='} {_human(self.limit, unit) if self.of_figure else f'{self.limit:g}x'}"
+        )
 
 
 def at_most(limit: float, *, of_figure: bool = False) -> Budget:
@@ -35,14 +39,14 @@ def at_most(limit: float, *, of_figure: bool = False) -> Budget:
     return Budget(limit, is_maximum=True, of_figure=of_figure)
 
 
-def at_least(limit: float) -> Budget:
+def at_least(limit: float, *, of_figure: bool = False) -> Budget:
     """The ratio must not be lower."""
-    return Budget(limit, is_maximum=False)
+    return Budget(limit, is_maximum=False, of_figure=of_figure)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`figure` is in `unit`: seconds "s", instructions "I", bytes "B", or "" for a row that is only a ratio."""
+    """`figure` is in `unit`: seconds "s", instructions "I", bytes "B", per second "/s", or "" for a row that is only a ratio."""
 
     name: str
     figure: Series | None
@@ -81,7 +85,7 @@ def _line(row: Row) -> str:
         low, high = row.ratio.quartiles
         ratio = f"{row.ratio.median:.3f}"
         quartiles = f"[{low:.3f}-{high:.3f}]" if low != high else ""
-    budget = str(row.budget or "")
+    budget = row.budget.text(row.unit) if row.budget else ""
     columns = f"{figure:>9} {spread:>7}   {ratio:>6} {quartiles:15} {budget:>9}  {verdict(row)}"
     return f"  {row.name:46}{columns}".rstrip()
 
