@@ -18,6 +18,7 @@ from interceptors.events.sql import is_lost_race
 __all__ = ["OwnConnection"]
 
 _CLOSING = 1.0
+_ENDING = 5.0
 _LONG = 30.0
 """After how long servers and what is between may have closed a connection that was not used."""
 _Opened: TypeAlias = Callable[[AsyncConnection], Awaitable[None]]
@@ -42,14 +43,14 @@ class OwnConnection:
         self._engine: AsyncEngine | None = None
         self._connection: AsyncConnection | None = None
         self._scopes: set[anyio.CancelScope] = set()
-        self._is_given_up = False
+        self._is_ending = self._is_given_up = False
         self._used = 0.0
         self._opened: _Opened | None = None
 
     @asynccontextmanager
     async def transaction(self, *, writes: bool = True) -> AsyncGenerator[AsyncConnection]:
         """A transaction, committed at the end. Raises what the database raises, and TimeoutError."""
-        patience = 0.0 if self._is_given_up else self._patience
+        patience = 0.0 if self._is_given_up else min(self._patience, _ENDING) if self._is_ending else self._patience
         with anyio.move_on_after(patience, shield=True) as scope:
             self._scopes.add(scope)
             try:
@@ -142,6 +143,14 @@ class OwnConnection:
                     await self._drop()
                     raise
 
+    def hurry(self) -> None:
+        """Wait for the database no longer than one waits at the end, until it is closed."""
+        if self._writer is None:
+            self._is_ending = True
+            end = anyio.current_time() + _ENDING
+            for scope in self._scopes:
+                scope.deadline = min(scope.deadline, end)
+
     def give_up(self) -> None:
         """Do not wait for a database that hangs any more, until it is closed."""
         if self._writer is None:
@@ -152,7 +161,8 @@ class OwnConnection:
     async def close(self) -> None:
         """Give the connection back; it may be used again."""
         with anyio.CancelScope(shield=True):
-            self._is_given_up, self._opened = False, None
+            self._is_ending = self._is_given_up = False
+            self._opened = None
             await self._drop()
             engine, self._engine = self._engine, None
             if engine is not None:

@@ -127,6 +127,7 @@ class Relay:
                 await self._while_open()
             if self._open:
                 log.warning("Events were cut when the relay was left, they run again: %s", describe(self._open))
+            self._line.hurry()
             running.cancel_scope.cancel()
 
     def _is_left(self) -> bool:

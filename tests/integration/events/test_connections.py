@@ -6,6 +6,7 @@ import sqlite3
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -316,3 +317,77 @@ async def test_a_handler_that_cannot_end_at_its_isolation_level_dies_in_the_end(
     assert "REPEATABLE READ" in dead.error and "0.2 seconds" in dead.error
     assert "starts again" in caplog.text
     assert await postgres.all_effects() == [2]
+
+
+async def test_a_connection_that_was_idle_is_asked_before_it_is_used(postgres: Shop) -> None:
+    """Servers and what is between close what is not used for long: then it is opened anew, and nobody notices."""
+    line = postgres.dispatcher()._side.line
+
+    async def process() -> int:
+        async with line.transaction(writes=False) as connection:
+            return int((await connection.exec_driver_sql("SELECT pg_backend_pid()")).scalar_one())
+
+    try:
+        first = await process()
+        line._used -= 3600  # an hour ago
+        assert await process() == first
+        async with postgres.engine.connect() as connection:
+            await connection.exec_driver_sql(f"SELECT pg_terminate_backend({first})")
+        line._used -= 3600
+        assert await process() != first
+    finally:
+        await line.close()
+
+
+async def test_what_could_not_be_written_by_the_end_is_told_of(
+    postgres: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The database hangs when the dispatcher is left: what is done runs again."""
+    events = postgres.dispatcher(drain=0.0, lease=60.0)  # so long a transaction may take, but not at the end
+    done = asyncio.Event()
+    release = asyncio.Event()
+
+    @events.on(OrderPaid)
+    async def handle(event: OrderPaid) -> None:
+        await release.wait()
+        done.set()
+
+    async with postgres.engine.connect() as connection:
+        async with events:
+            await events.publish(OrderPaid(order_id=1))
+            await until(lambda: events._side.deliveries.in_flight)
+            await connection.exec_driver_sql(f"LOCK TABLE {events._outbox.table.name} IN ACCESS EXCLUSIVE MODE")
+            release.set()
+            await done.wait()
+            await until(lambda: events._side.deliveries.settling._done)
+        await connection.rollback()
+    assert "1 events are done, which could not be stored: they run again" in caplog.text
+
+
+async def test_a_row_that_is_gone_when_it_is_settled_is_told_of(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    """Without a session nothing can be rolled back."""
+    events = shop.dispatcher()
+    other = shop.outbox()
+
+    @events.on(OrderPaid)
+    async def handle(event: OrderPaid) -> None:
+        async with shop.engine.begin() as connection:
+            await connection.execute(other.table.delete())
+
+    async with events:
+        await events.publish(OrderPaid(order_id=1))
+        await until(lambda: "done by somebody else, too" in caplog.text)
+
+
+async def test_whether_commits_are_heard_of_cannot_be_tried(postgres: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    """Where there is no connection for it: nothing is said of what is not known."""
+    small = make_shop(postgres.url, postgres.prefix, pool_size=1, max_overflow=0, pool_timeout=0.1)
+    caplog.set_level(logging.DEBUG, "interceptors.events")
+    events = small.dispatcher()
+    async with small.engine.connect():
+        line = events._side.line
+        await events._side._listen(SimpleNamespace(wake=lambda: None))
+        assert "could not be tried" in caplog.text
+        assert "does not hear" not in caplog.text
+        await line.close()
+    await small.engine.dispose()
