@@ -214,9 +214,9 @@ class Relay:
         return True
 
     async def _take(self, place: Place, limit: int, running: TaskGroup, *, for_suspect: bool = False) -> Taken:
-        started = anyio.current_time()  # before the lease begins in the database: ours ends first
         carrier = self._carrier
         async with self._line.transaction() as connection:
+            started = anyio.current_time()  # before the lease begins in the database: ours ends first
             taken = await self._store.take(
                 connection,
                 place,

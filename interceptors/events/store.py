@@ -342,7 +342,7 @@ class Store:
         kept = await connection.scalars(select(self.table.c.id).where(ours))
         return {event.id for event in events} - set(kept)
 
-    async def settle(self, connection: AsyncConnection | AsyncSession, events: Sequence[StoredEvent]) -> int:
+    async def settle(self, connection: AsyncConnection, events: Sequence[StoredEvent]) -> int:
         """Delete rows that are done; gives how many were ours still."""
         return await self._execute(connection, delete(self.table).where(self._ours(events)))
 

@@ -78,13 +78,13 @@ class StoredDeliveries:
         outage = Outage("Renewing the leases of events")
         while True:
             await anyio.sleep(self._outbox.lease / 3)
-            leases = [lease for lease in self._leases if not lease.is_in_session]
-            if not leases:
+            if not self._leases:
                 continue
-            started = anyio.current_time()
             try:
                 async with self._line.transaction() as connection:
-                    lost = await self._store.renew(connection, [lease.event for lease in leases])
+                    started = anyio.current_time()
+                    leases = [lease for lease in self._leases if not lease.is_in_session]
+                    lost = await self._store.renew(connection, [lease.event for lease in leases]) if leases else ()
             except Exception as error:  # noqa: BLE001 (the next renewal may succeed)
                 outage.begins(error)
                 continue
@@ -177,11 +177,11 @@ class StoredDeliveries:
             return
         # Both may wait for others, and the lease is renewed meanwhile.
         await session.flush()
-        await session.connection(bind_arguments={"clause": self._store.table})
+        connection = await session.connection(bind_arguments={"clause": self._store.table})
         lease.is_in_session = True
         while True:
             try:
-                is_ours = await self._store.settle(session, [lease.event])
+                is_ours = await self._store.settle(connection, [lease.event])
                 if is_ours:
                     await own.commit()
                 break

@@ -179,9 +179,9 @@ class TaskiqCarrier:
 
     async def _start(self, row: int, attempt: int, *, alone: bool) -> bool:
         """False if it may only start alone."""
-        taken = anyio.current_time()
         try:
             async with self._side.line.transaction() as connection:
+                taken = anyio.current_time()
                 event = await self._outbox.store.start(
                     connection, self._side.places(), row, attempt, self.owner, alone=alone
                 )
