@@ -51,7 +51,11 @@ architecture: .venv/ready
 # Coverage that follows greenlets (SQLAlchemy's) was seen to hang: its tracer spins in a weak reference's callback. So only
 # the tests of what runs in greenlets are measured so, a second time, and all others as usual.
 IN_GREENLETS := tests/integration/connectors/test_sql_*.py tests/property/test_events_after_commit.py \
-    tests/integration/events/test_outbox.py $(addprefix tests/integration/resources/test_,life_cycles.py \
+    tests/integration/events/test_outbox.py $(addprefix tests/integration/events/,\
+    test_connections.py::test_on_sqlite_deliveries_do_not_lock_each_other_out \
+    test_relays.py::test_a_delivery_whose_row_is_gone_is_rolled_back \
+    test_what_handlers_say.py::test_an_attempt_that_takes_too_long_has_failed) \
+    $(addprefix tests/integration/resources/test_,life_cycles.py \
     hook_changes.py routes_and_options.py errors_and_transactions.py)
 coverage: .venv/ready $(SOAP_SERVER)/node_modules
 	$(BIN)/python -m pytest -q -n auto --cov --cov-report= --cov-fail-under=0

@@ -33,14 +33,12 @@ class Listening:
         self._heard = heard
         self._token = uuid4().hex
         self._is_heard = anyio.Event()
-        self._listens = False
 
     async def listen(self, connection: AsyncConnection) -> None:
         """Listen by a connection that was just opened; what was stored before it was is looked for, too."""
         if connection.dialect.driver == "asyncpg":
             driver: Any = (await connection.get_raw_connection()).driver_connection
             await driver.add_listener(self._channel, self._notified)
-            self._listens = True
         self._heard()
 
     def _notified(self, connection: object, process: int, channel: str, payload: str) -> None:
@@ -60,9 +58,8 @@ class Listening:
         except (SQLAlchemyError, OSError) as error:  # it is the relay that says what is wrong
             log.debug("It could not be tried whether commits are heard of", exc_info=error)
             return
-        if self._listens:
-            with anyio.move_on_after(_PATIENCE):
-                await self._is_heard.wait()
+        with anyio.move_on_after(_PATIENCE):
+            await self._is_heard.wait()
         if not self._is_heard.is_set():
             log.warning(
                 "The relay of events does not hear of commits in other processes (LISTEN is PostgreSQL's with asyncpg, and "

@@ -106,8 +106,7 @@ class OwnConnection:
                 await connection.execute(select(literal(1)))
         except SQLAlchemyError:
             await self._drop()
-            return await self._open(bind)
-        return connection
+        return self._connection or await self._open(bind)
 
     async def _open(self, bind: Engine) -> AsyncConnection:
         if self._engine is None:

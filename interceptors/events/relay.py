@@ -98,7 +98,7 @@ class Relay:
         self._stopping = False
         self._is_blocked = False
         self._reads_much = False  # rows were found that stand behind others
-        self._wants_suspect = False
+        self._suspect_at: HandlerRows | None = None  # where there is a row that has to start alone
         self._quiet_until = 0.0  # nothing starts before while anything runs: a suspect is to be alone
         self._turn = 0
         self._next_due: float | None = None
@@ -191,8 +191,8 @@ class Relay:
             due = await self._store.next_due(connection, places)
         self._next_due = min((seconds for seconds in due if seconds is not None), default=None)
         ready = [place for place, seconds in zip(places, due, strict=True) if seconds is not None and seconds <= 0]
-        if self._wants_suspect:
-            return await self._look_for_suspect(ready, running)
+        if self._suspect_at is not None:
+            return await self._look_for_suspect(self._suspect_at, running)
         self._turn += 1
         found = False
         for number in range(len(ready)):
@@ -204,22 +204,20 @@ class Relay:
         return found or self._may_start_suspect()
 
     def _may_start_suspect(self) -> bool:
-        return self._wants_suspect and not self._carrier.in_flight
+        return self._suspect_at is not None and not self._carrier.in_flight
 
-    async def _look_for_suspect(self, ready: Sequence[HandlerRows], running: TaskGroup) -> bool:
+    async def _look_for_suspect(self, place: HandlerRows, running: TaskGroup) -> bool:
         """Start one row that was running when its process died: alone, if what else runs has ended in time."""
-        self._wants_suspect = False
+        self._suspect_at = None
         is_alone = not self._carrier.in_flight
-        for place in ready:
-            if (await self._take(place, 1, running, for_suspect=True)).lanes:
-                self._quiet_until = anyio.current_time() + self._lease if is_alone else 0.0
-                break
+        taken = await self._take(place, 1, running, for_suspect=True)
+        self._quiet_until = anyio.current_time() + self._lease if is_alone and taken.lanes else 0.0
         return True
 
     async def _take(self, place: HandlerRows, limit: int, running: TaskGroup, *, for_suspect: bool = False) -> Taken:
-        started = anyio.current_time()  # before the lease begins in the database: ours ends first
         carrier = self._carrier
         async with self._line.transaction() as connection:
+            started = anyio.current_time()  # before the lease begins in the database: ours ends first
             taken = await self._store.take(
                 connection,
                 place,
@@ -231,8 +229,8 @@ class Relay:
                 owner=carrier.owner,
             )
         self._reads_much = taken.put_behind > 0 or taken.suspects >= limit
-        if taken.suspects and not self._wants_suspect:
-            self._wants_suspect = True
+        if taken.suspects and self._suspect_at is None:
+            self._suspect_at = place
             self._quiet_until = anyio.current_time() + self._lease
         self.taken += len(taken.died)
         for event in taken.died:  # beside the others: whoever is told of it may take a while

@@ -332,9 +332,6 @@ class Store:
         if row["claim"] == Claim.SENT_ALONE and not alone:
             return Claim.SENT_ALONE
         event = _event(row)
-        if event.error is not None and event.payload is None:
-            await self._bury(connection, place, [event])
-            return event
         await self._claim(connection, [event], owner)
         return event
 
@@ -349,7 +346,7 @@ class Store:
         kept = await connection.scalars(select(self.table.c.id).where(ours))
         return {event.id for event in events} - set(kept)
 
-    async def settle(self, connection: AsyncConnection | AsyncSession, events: Sequence[StoredEvent]) -> int:
+    async def settle(self, connection: AsyncConnection, events: Sequence[StoredEvent]) -> int:
         """Delete rows that are done; gives how many were ours still."""
         return await self._execute(connection, delete(self.table).where(self._ours(events)))
 
@@ -490,8 +487,7 @@ class _Look:
             self.died.append(event)
         elif self._starts and is_suspect != self._for_suspect:
             self.suspects += not self._for_suspect
-        elif lane is not None:
-            if len(lane) < LANE:
-                lane.append(event)
-        elif len(self.lanes) < self._limit:
+        elif lane is not None and len(lane) < LANE:
+            lane.append(event)
+        elif lane is None and len(self.lanes) < self._limit:
             self.lanes[event.id if key is None else key] = [event]

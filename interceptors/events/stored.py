@@ -25,7 +25,7 @@ from interceptors.events.store import HandlerRows, Store, StoredEvent
 from interceptors.registry import InterceptorRegistry
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncSession
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
     from interceptors.events.outbox import Outbox
 
@@ -81,13 +81,13 @@ class StoredDeliveries:
         while True:
             await anyio.sleep(pause)
             pause = self._outbox.lease / 3
-            leases = [lease for lease in self._leases if not lease.is_in_session]
-            if not leases:
+            if not self._leases:
                 continue
-            started = anyio.current_time()
             try:
                 async with self._line.transaction() as connection:
-                    lost = await self._store.renew(connection, [lease.event for lease in leases])
+                    started = anyio.current_time()
+                    leases = [lease for lease in self._leases if not lease.is_in_session]
+                    lost = await self._store.renew(connection, [lease.event for lease in leases]) if leases else ()
             except Exception as error:  # noqa: BLE001 (the next renewal may succeed)
                 pause = self._outbox.lease / 12
                 if not is_lost_race(error):
@@ -186,16 +186,16 @@ class StoredDeliveries:
             return
         # Both may wait for others, and the lease is renewed meanwhile.
         await session.flush()
-        _ = await session.connection(bind_arguments={"clause": self._store.table})
+        connection = await session.connection(bind_arguments={"clause": self._store.table})
         lease.is_in_session = True
-        if not await self._is_committed(session, lease.event):
+        if not await self._is_committed(session, connection, lease.event):
             raise _TakenOverError
 
-    async def _is_committed(self, session: "AsyncSession", event: StoredEvent) -> bool:
+    async def _is_committed(self, session: "AsyncSession", connection: "AsyncConnection", event: StoredEvent) -> bool:
         """Delete a row and commit. False if it was not ours; raises LostRaceError if that met another transaction."""
         while True:
             try:
-                if not await self._store.settle(session, [event]):
+                if not await self._store.settle(connection, [event]):
                     return False
                 await session.commit()
             except Exception as error:

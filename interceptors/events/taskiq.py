@@ -188,19 +188,19 @@ class TaskiqCarrier:
 
     async def _start(self, row: int, attempt: int, *, alone: bool) -> bool:
         """False if it may only start alone."""
-        taken = anyio.current_time()
+        event: StoredEvent | Claim | None = None
+        taken = 0.0
         try:
             async with self._side.line.transaction() as connection:
+                taken = anyio.current_time()
                 event = await self._outbox.store.start(
                     connection, self._side.places(), row, attempt, self.owner, alone=alone
                 )
         except Exception as error:  # noqa: BLE001 (the relay sends it again when its lease ends)
             self._starting.begins(error)
-            return True
-        self._starting.ends()
-        if isinstance(event, StoredEvent) and event.payload is None:
-            await self._side.died(event)
-        elif isinstance(event, StoredEvent):
+        else:
+            self._starting.ends()
+        if isinstance(event, StoredEvent):
             await self._side.deliveries.hold([event], taken, lambda: True)()
         return not isinstance(event, Claim)
 

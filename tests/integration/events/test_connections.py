@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.orm import Session, sessionmaker
 
 from interceptors.events import EventError
+from interceptors.events.sql import LostRaceError
 from tests.integration.events.shop import OrderPaid, Shop, database_url, make_shop, shop_at, until, until_done
 
 
@@ -391,3 +392,54 @@ async def test_whether_commits_are_heard_of_cannot_be_tried(postgres: Shop, capl
         assert "does not hear" not in caplog.text
         await line.close()
     await small.engine.dispose()
+
+
+async def test_what_could_not_be_settled_in_its_lease_runs_again(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    """The table is away when a handler has ended: that is told, and it starts again when the table is back."""
+    events = shop.dispatcher(lease=0.5, attempts=5)
+    table = events._outbox.table.name
+    attempts: list[int] = []
+
+    @events.on(OrderPaid)
+    async def handle(event: OrderPaid, attempt: int) -> None:
+        attempts.append(attempt)
+        if attempt == 1:
+            await rename(table, f"{table}_away")
+
+    async def rename(old: str, new: str) -> None:
+        async with shop.engine.begin() as connection:
+            await connection.exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}")
+
+    async with events:
+        await events.publish(OrderPaid(order_id=1))
+        await until(lambda: "is done, which could not be stored" in caplog.text)
+        await rename(f"{table}_away", table)
+        await until_done(events._outbox)
+    assert attempts == [1, 2]
+
+
+async def test_a_row_that_is_gone_when_its_last_attempt_fails(shop: Shop) -> None:
+    """Nobody is told of the dead: it is not ours any more."""
+    told: list[Any] = []
+    events = shop.dispatcher(outbox=shop.outbox(attempts=1, on_dead=told.append), relay=False)
+
+    @events.on(OrderPaid)
+    async def handle(event: OrderPaid) -> None:
+        async with shop.engine.begin() as connection:
+            await connection.execute(events._outbox.table.delete())
+        raise ValueError
+
+    await events.publish(OrderPaid(order_id=1))
+    await events.relay(once=True)
+    assert told == []
+    assert await events._outbox.dead() == []
+
+
+async def test_a_change_of_rows_that_are_not_there_is_a_lost_race(shop: Shop) -> None:
+    """Somebody else was quicker: the relay looks again."""
+    events = shop.dispatcher()
+    store, line = events._outbox.store, events._side.line
+    with pytest.raises(LostRaceError):
+        async with line.transaction() as connection:
+            await store._change_all(connection, [1], (store.table.c.claim, 0))
+    await line.close()

@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 from sqlalchemy.engine import Engine
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from tests.integration.events.plans import multiply, rows_read
 from tests.integration.events.shop import OrderPaid, Shop
@@ -95,14 +96,17 @@ def _parsed(text: str) -> Any:
     return json.loads(text)
 
 
-async def test_one_key_takes_few_looks(shop: Shop) -> None:
+@pytest.mark.parametrize("uses_session", [True, False])
+async def test_one_key_takes_few_looks(shop: Shop, uses_session: bool) -> None:
     """Rows of a key are taken many at once, and run in their order."""
     events = shop.dispatcher(relay=False)
     seen: list[int] = []
 
     @events.on(OrderPaid)
-    async def handle(event: OrderPaid) -> None:
+    async def handle(event: OrderPaid, session: AsyncSession) -> None:
         seen.append(event.order_id)
+        if uses_session:
+            await session.execute(select(1))
 
     async with shop.sessions.begin() as session:
         for number in range(300):

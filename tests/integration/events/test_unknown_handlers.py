@@ -46,6 +46,9 @@ async def test_a_relay_tells_of_them_once(shop: Shop, caplog: pytest.LogCaptureF
     for number in range(3):
         await other.publish(OrderPaid(order_id=number), delay=number * 1000.0)
     outbox = events._outbox
+    known = shop.dispatcher(relay=False)
+    known.on(OrderPaid, name="shop.mails")(_nothing)
+    await known.publish(OrderPaid(order_id=8), delay=3600)
     async with shop.engine.begin() as connection:
         await connection.execute(update(outbox.table).values(created=outbox.table.c.created - 700.0))
     await young.publish(OrderPaid(order_id=9))
