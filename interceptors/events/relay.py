@@ -131,7 +131,9 @@ class Relay:
             running.cancel_scope.cancel()
 
     def _is_left(self) -> bool:
-        return self._stopping
+        return (
+            self._stopping or self._wants_suspect
+        )  # it waits for what runs, which may be the first of many of its key
 
     async def _look_forever(self, running: TaskGroup, left: anyio.Event) -> None:
         while not self._stopping:

@@ -25,7 +25,6 @@ from sqlalchemy import (
     func,
     literal,
     null,
-    or_,
     select,
     tuple_,
     update,
@@ -134,9 +133,8 @@ class Store:
         """Take rows of a place that are due, oldest first, for at most `limit` lanes. Raises LostRaceError.
 
         `reads`: how many are looked at. `busy`: keys of which something of the handler runs here. `starts`: a claim is
-        a start, and counts as an attempt. `for_suspect`: take rows that were running when their process died, but were
-        not the only ones, which otherwise are left. `owner`: this process. A row that was started as often as it may is
-        dead from now on.
+        a start, and counts as an attempt. `for_suspect`: take rows that were running when their process died, which
+        otherwise are left. `owner`: this process. A row that was started as often as it may is dead from now on.
         """
         if place not in self._looks:
             self._looks[place] = self._look(place)
@@ -236,11 +234,11 @@ class Store:
     async def _claim(self, connection: AsyncConnection, rows: Sequence[StoredEvent], owner: str | None) -> None:
         """`owner=None`: they are sent, and no attempt is counted."""
         columns = self.table.c
-        is_suspect = and_(columns.claim == Claim.RUNNING, columns.owner == COMPANY)
-        spared = columns.spared + case((is_suspect, 1), else_=0)
+        in_company = and_(columns.claim == Claim.RUNNING, columns.owner == COMPANY)
+        spared = columns.spared + case((in_company, 1), else_=0)
         attempts = columns.attempts + (0 if owner is None else 1)
         if owner is None:
-            alone = or_(is_suspect, columns.claim == Claim.SENT_ALONE)
+            alone = columns.claim.in_([Claim.RUNNING, Claim.SENT_ALONE])
             claim: Any = case((alone, literal(int(Claim.SENT_ALONE))), else_=literal(int(Claim.SENT)))
         else:
             claim = Claim.RUNNING
@@ -423,7 +421,7 @@ def _previous(row: RowMapping) -> int | None:
     return max(found, default=None)
 
 
-def _event(row: RowMapping, *, is_suspect: bool = False) -> StoredEvent:
+def _event(row: RowMapping, *, is_spared: bool = False) -> StoredEvent:
     """A row as an event. One that cannot be read has no payload, and the reason as its error."""
     payload, error = None, row["error"]
     try:
@@ -438,7 +436,7 @@ def _event(row: RowMapping, *, is_suspect: bool = False) -> StoredEvent:
         key=row["key"],
         payload=payload,
         attempt=row["attempts"] + 1,
-        spared=row["spared"] + is_suspect,
+        spared=row["spared"] + is_spared,
         token=row["token"] + 1,
         error=error,
     )
@@ -479,8 +477,8 @@ class _Look:
         if key is not None and not follows and (before is not None or is_blocked or key in self._busy):
             self.behind.append(row["id"])
             return
-        is_suspect = row["claim"] == Claim.RUNNING and row["owner"] in self._company
-        event = _event(row, is_suspect=is_suspect)
+        is_suspect = row["claim"] == Claim.RUNNING
+        event = _event(row, is_spared=is_suspect and row["owner"] in self._company)
         if event.attempt - event.spared > self._place.attempts:
             self.died.append(replace(event, error=event.error or _KILLED))
         elif event.payload is None:

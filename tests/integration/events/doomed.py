@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -80,3 +81,38 @@ async def _relay(url: str, prefix: str, seed: int, ready: str) -> None:
     _, events = build(url, prefix)
     Path(ready).touch()
     await events.relay()
+
+
+POISON = 10
+"""The order whose handler ends its process, each time."""
+
+
+def poisoned(url: str, prefix: str, seed: int, ready: str) -> None:
+    """Relay for ever; it ends by one event."""
+    asyncio.run(_poisoned(url, prefix, seed, ready))
+
+
+async def _poisoned(url: str, prefix: str, seed: int, ready: str) -> None:
+    random.seed(seed)
+    shop, events = build_poisoned(url, prefix)
+    Path(ready).touch()
+    await events.relay()
+
+
+def build_poisoned(url: str, prefix: str) -> tuple[Shop, Any]:
+    """As `build`; an event may start three times."""
+    shop = make_shop(url, prefix)
+    events = shop.dispatcher(**(OPTIONS | {"attempts": 3, "lease": 1.2}))
+
+    @events.on(OrderPaid, name="pay")
+    async def pay(event: OrderPaid, *, session: AsyncSession, attempt: int) -> None:
+        await asyncio.sleep(random.random() * 0.05)
+        if event.order_id == POISON:
+            os._exit(9)
+        await shop.add_effect(session, event.order_id, f"{attempt}")
+
+    @events.on(OrderPaid, name="note")
+    async def note(event: OrderPaid) -> None:
+        await asyncio.sleep(random.random() * 0.05)
+
+    return shop, events
