@@ -131,9 +131,11 @@ class Relay:
             running.cancel_scope.cancel()
 
     def _is_left(self) -> bool:
-        return (
-            self._stopping or self._wants_suspect
-        )  # it waits for what runs, which may be the first of many of its key
+        return self._stopping
+
+    def _ends_lanes(self) -> bool:
+        # A suspect waits for what runs, which may be the first of many of its key.
+        return self._stopping or self._suspect_at is not None
 
     async def _look_forever(self, running: TaskGroup, left: anyio.Event) -> None:
         while not self._stopping:
@@ -242,7 +244,7 @@ class Relay:
             return taken
         for lane in taken.lanes:
             self.taken += len(lane)
-            self._start(running, lane[0].name, carrier.hold(lane, started, self._is_left))
+            self._start(running, lane[0].name, carrier.hold(lane, started, self._ends_lanes))
         return taken
 
     async def _tell(self, event: StoredEvent) -> bool:
