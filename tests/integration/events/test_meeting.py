@@ -357,10 +357,11 @@ async def test_waiting_for_the_pool_at_the_end_of_a_handler_loses_no_lease(tmp_p
         assert starts == [1]
 
 
+@pytest.mark.slow
 async def test_what_was_taken_late_has_a_whole_lease(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The relay has waited for its turn to write: the lease begins after that."""
     async with shop_at(database_url("sqlite", tmp_path)) as shop:
-        events = shop.dispatcher(lease=1.5)
+        events = shop.dispatcher(lease=6.0)
         starts: list[int] = []
         begun, writes = asyncio.Event(), asyncio.Event()
 
@@ -369,12 +370,12 @@ async def test_what_was_taken_late_has_a_whole_lease(tmp_path: Path, caplog: pyt
             begun.set()
             await writes.wait()
             await shop.add_effect(session, event.order_id)
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(3.0)
 
         @events.on(OrderShipped)
         async def second(event: OrderShipped, attempt: int) -> None:
             starts.append(attempt)
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(2.5)
 
         async with events:
             await events.publish(OrderPaid(order_id=1))
