@@ -94,7 +94,7 @@ kill: .venv/ready
 fuzz: .venv/ready
 	INTERCEPTORS_FUZZ_EXAMPLES=200 $(BIN)/python -m pytest -q tests/integration/resources/test_fuzzed_over_http.py
 
-# BENCH="chain http" chooses, `--quick` takes less than a minute.
+# BENCH="chain http" chooses, `--quick` takes two minutes.
 bench: .venv/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python -m benchmarks $(BENCH)

@@ -34,11 +34,11 @@ __all__ = ["rows"]
 
 TITLE = "events"
 FULL = Sizes(
-    rounds=5, seconds=0.5, latencies=60, plain=3000, session=800, one_key=2000, slow=500,
+    rounds=5, seconds=0.5, latencies=50, plain=2500, session=500, one_key=2000, slow=300,
     waiting=(1, 100, 100_000), behind=10_000, looks=20,
 )  # fmt: skip
 QUICK = Sizes(
-    rounds=1, seconds=0.1, latencies=20, plain=1000, session=400, one_key=500, slow=150,
+    rounds=1, seconds=0.1, latencies=20, plain=800, session=200, one_key=200, slow=60,
     waiting=(1, 100, 10_000), behind=1000, looks=5,
 )  # fmt: skip
 BATCH = 10

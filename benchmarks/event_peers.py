@@ -10,11 +10,11 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median, quantiles
 from typing import Any, TypeVar
 
-from benchmarks.event_systems import OURS, SYSTEMS, Kind, System, Where, new_system, schema
+from benchmarks.event_systems import AT_ONCE, OURS, SYSTEMS, Kind, System, Where, new_system, schema
 from benchmarks.event_systems.postgresql import OnPostgresql
 from benchmarks.event_worker import Worker
 from benchmarks.measure import Effort, Series
@@ -24,7 +24,7 @@ __all__ = ["Sizes", "compared"]
 
 _BETWEEN = 0.01, 0.03
 """How long nothing happens between two events whose latency is measured."""
-_SETTLED = 0.2
+_SETTLED = 0.1
 _ENOUGH = 1.0
 """After how many seconds a round is over, however few were measured."""
 
@@ -55,12 +55,23 @@ class _Drain:
     kind: Kind
     workers: int = 1
     on_uvloop: bool | None = None
+    pool: int | None = None
 
     @property
     def name(self) -> str:
-        many = f", {self.workers} relays" if self.workers > 1 else ""
-        kinds = {"plain": "", "session": ", session", "key": ", one key"}
-        return f"{self.system}{', uvloop' if self.on_uvloop else ''}{kinds[self.kind]}{many}"
+        parts = {
+            "session": self.kind == "session",
+            "one key": self.kind == "key",
+            "uvloop": self.on_uvloop,
+            f"pool of {self.pool}": self.pool,
+            f"{self.workers} relays": self.workers > 1,
+        }
+        return ", ".join([self.system, *[part for part, is_said in parts.items() if is_said]])
+
+    @property
+    def is_goal(self) -> bool:
+        """Is it what our goals are stated of?"""
+        return self.system == OURS and self.kind != "key" and not self.on_uvloop and self.pool is None
 
     @property
     def warm_up(self) -> int:
@@ -106,12 +117,14 @@ class _Crew:
 
     def __init__(self, where: Where) -> None:
         self._where = where
-        self.started: dict[tuple[str, bool | None], list[Worker]] = {}
+        self.started: dict[tuple[str, bool | None, int | None], list[Worker]] = {}
 
-    async def get(self, name: str, count: int = 1, *, on_uvloop: bool | None = None) -> list[Worker]:
-        workers = self.started.setdefault((name, on_uvloop), [])
+    async def get(
+        self, name: str, count: int = 1, *, on_uvloop: bool | None = None, pool: int | None = None
+    ) -> list[Worker]:
+        workers = self.started.setdefault((name, on_uvloop, pool), [])
         while len(workers) < count:
-            workers.append(await Worker.start(name, self._where, on_uvloop=on_uvloop))
+            workers.append(await Worker.start(name, replace(self._where, pool=pool), on_uvloop=on_uvloop))
         return workers[:count]
 
 
@@ -189,6 +202,7 @@ async def _throughput(systems: Mapping[str, System], crew: _Crew, sizes: Sizes) 
     drains += [_Drain(OURS, "plain", on_uvloop=True), _Drain(OURS, "key")]
     drains += [_Drain(name, kind) for kind in ("plain", "session") for name in systems if name != OURS]
     drains += [_Drain(name, "key") for name, each in systems.items() if name != OURS and isinstance(each, OnPostgresql)]
+    drains += [_Drain(name, "session", pool=AT_ONCE) for name in systems]
     rates, cpu = _Figures(), _Figures()
     for number in range(sizes.rounds):
         for drain in _turns(number, drains):
@@ -197,17 +211,17 @@ async def _throughput(systems: Mapping[str, System], crew: _Crew, sizes: Sizes) 
             cpu.add(drain, seconds)
     rows = []
     for drain in drains:
-        one = rates[_Drain(OURS, drain.kind)]
+        one = rates[_Drain(OURS, drain.kind, pool=drain.pool)]
         rows.append(Row(f"events/s: {drain.name}", rates[drain], "/s", rates[drain] / one, _budget(drain)))
     for drain in drains:
         if drain.workers == 1:
-            used = cpu[drain] / cpu[_Drain(OURS, drain.kind)]
+            used = cpu[drain] / cpu[_Drain(OURS, drain.kind, pool=drain.pool)]
             rows.append(Row(f"CPU of the worker for an event: {drain.name}", cpu[drain], "s", used))
     return rows
 
 
 def _budget(drain: _Drain) -> Budget | None:
-    if drain.system != OURS or drain.on_uvloop or drain.kind == "key":
+    if not drain.is_goal:
         return None
     if drain.workers == 1:
         return at_least(1500 if drain.kind == "plain" else 400, of_figure=True)
@@ -216,7 +230,7 @@ def _budget(drain: _Drain) -> Budget | None:
 
 async def _drain(system: System, drain: _Drain, crew: _Crew, count: int) -> tuple[float, float]:
     """Events per second, and the CPU seconds of the workers per event."""
-    workers = await crew.get(drain.system, drain.workers, on_uvloop=drain.on_uvloop)
+    workers = await crew.get(drain.system, drain.workers, on_uvloop=drain.on_uvloop, pool=drain.pool)
     if isinstance(system, OnPostgresql):
         await system.clear()
     await _all(worker.work(drain.kind) for worker in workers)

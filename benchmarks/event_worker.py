@@ -21,7 +21,7 @@ __all__ = ["Worker"]
 
 _PATIENCE = 120.0
 _REPORT = 0.01
-_STARTING = 0.4
+_STARTING = 0.3
 """How long a worker takes to connect and to listen; none of them says when it has."""
 
 
@@ -111,10 +111,10 @@ class Worker:
 
     async def end(self) -> None:
         """Kill it."""
+        self._reading.cancel()
         with suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
-        self._reading.cancel()
 
 
 # -- in the process ----------------------------------------------------------------------------------------------------
@@ -170,6 +170,7 @@ async def _serve(system: System) -> None:
         elif working is not None:
             working.cancel()
             await asyncio.wait([working])
+            await system.rest()
         say("done")
     telling.cancel()
 

@@ -30,11 +30,15 @@ SYSTEMS = {OURS: "ours", "procrastinate": "procrastinate", "pgqueuer": "pgqueuer
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """The servers; `name` is this run's, for a schema and a queue."""
+    """The servers; `name` is this run's, for a schema and a queue.
+
+    `pool`: how many connections the pool of the handlers' sessions keeps; None: SQLAlchemy's own five, and ten above.
+    """
 
     postgresql: str
     rabbitmq: str
     name: str
+    pool: int | None = None
 
     def __str__(self) -> str:
         return json.dumps(asdict(self))
@@ -79,6 +83,9 @@ class System(Protocol):
 
     async def work(self, kind: Kind, handled: Handled) -> None:
         """In a worker: handle events until cancelled."""
+
+    async def rest(self) -> None:
+        """In a worker that does so no more: give the handlers' connections back."""
 
 
 def new_system(name: str, where: Where) -> System:

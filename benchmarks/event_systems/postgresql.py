@@ -39,7 +39,8 @@ class OnPostgresql:
     def __init__(self, where: Where) -> None:
         self.where = where
         self.opened = AsyncExitStack()
-        self.engine = create_async_engine(where.postgresql, connect_args={"server_settings": where.settings})
+        pool = {} if where.pool is None else {"pool_size": where.pool, "max_overflow": 0}
+        self.engine = create_async_engine(where.postgresql, connect_args={"server_settings": where.settings}, **pool)
         self.sessions = async_sessionmaker(self.engine)
         self.handled: Handled = lambda number: None
 
@@ -100,6 +101,10 @@ class OnPostgresql:
         """Are all rows gone?"""
         found: bool = await self.connection.fetchval(f"SELECT NOT EXISTS (SELECT FROM {self.table})")
         return found
+
+    async def rest(self) -> None:
+        """Close the pool."""
+        await self.engine.dispose()
 
     async def write(self, number: int) -> None:
         """What a handler with a session does, where it has to see to the session itself."""

@@ -64,6 +64,9 @@ class Taskiq:
     async def is_empty(self) -> bool:
         return True
 
+    async def rest(self) -> None:
+        await self._postgresql.rest()
+
     async def work(self, kind: Kind, handled: Handled) -> None:
         self._postgresql.handled = handled
         self._broker.is_worker_process = True
