@@ -52,7 +52,10 @@ architecture: .venv/ready
 # the tests of what runs in greenlets are measured so, a second time, and all others as usual.
 IN_GREENLETS := tests/integration/connectors/test_sql_*.py tests/property/test_events_after_commit.py \
     tests/integration/events/test_outbox.py $(addprefix tests/integration/events/,\
-    test_connections.py::test_on_sqlite_deliveries_do_not_lock_each_other_out \
+    $(addprefix test_connections.py::test_,on_sqlite_deliveries_do_not_lock_each_other_out \
+    on_sqlite_a_lost_race_at_the_end_is_settled_again on_sqlite_a_failure_is_stored_when_it_is_our_turn \
+    a_row_that_is_gone_when_its_last_attempt_fails a_database_in_memory_is_relayed_by_its_only_connection) \
+    test_taskiq.py::test_a_database_that_is_down_when_a_message_comes \
     test_relays.py::test_a_delivery_whose_row_is_gone_is_rolled_back \
     test_what_handlers_say.py::test_an_attempt_that_takes_too_long_has_failed) \
     $(addprefix tests/integration/resources/test_,life_cycles.py \

@@ -2,6 +2,8 @@
 
 import logging
 
+from interceptors.events.sql import is_lost_race
+
 __all__ = ["Outage"]
 
 log = logging.getLogger("interceptors.events")
@@ -15,7 +17,9 @@ class Outage:
         self._is_on = False
 
     def begins(self, error: BaseException) -> None:
-        """It failed."""
+        """It failed; a lost race is no outage."""
+        if is_lost_race(error):
+            return
         if not self._is_on:
             log.error("%s failed, and is tried again", self._what, exc_info=error)
         self._is_on = True

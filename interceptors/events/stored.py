@@ -90,13 +90,10 @@ class StoredDeliveries:
                     lost = await self._store.renew(connection, [lease.event for lease in leases]) if leases else ()
             except Exception as error:  # noqa: BLE001 (the next renewal may succeed)
                 pause = self._outbox.lease / 12
-                if not is_lost_race(error):
-                    outage.begins(error)
+                outage.begins(error)
                 continue
             outage.ends()
-            for lease in leases:
-                if lease not in self._leases:
-                    continue
+            for lease in self._leases.intersection(leases):
                 if lease.event.id in lost and not lease.is_in_session:
                     lease.scope.cancel()
                 else:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.orm import Session, sessionmaker
 
 from interceptors.events import EventError
+from interceptors.events.outage import Outage
 from interceptors.events.sql import LostRaceError
 from tests.integration.events.shop import OrderPaid, Shop, database_url, make_shop, shop_at, until, until_done
 
@@ -443,3 +444,71 @@ async def test_a_change_of_rows_that_are_not_there_is_a_lost_race(shop: Shop) ->
         async with line.transaction() as connection:
             await store._change_all(connection, [1], (store.table.c.claim, 0))
     await line.close()
+
+
+async def test_on_sqlite_a_failure_is_stored_when_it_is_our_turn(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody else writes for long when a handler has failed: the row is put back all the same."""
+    attempts: list[int] = []
+    release = asyncio.Event()
+    async with shop_at(database_url("sqlite", tmp_path), connect_args={"timeout": 0.05}) as shop:
+        events = shop.dispatcher()
+
+        @events.on(OrderPaid)
+        async def handle(event: OrderPaid, attempt: int) -> None:
+            attempts.append(attempt)
+            await release.wait()
+            if attempt == 1:
+                raise ValueError
+
+        await events.publish(OrderPaid(order_id=1))
+        async with events:
+            await until(lambda: attempts)
+            await asyncio.to_thread(
+                _write_for, shop.engine.url.database or "", 0.5, release, asyncio.get_running_loop()
+            )
+            await until_done(events._outbox)
+    assert attempts == [1, 2]
+    assert "could not be put back" not in caplog.text
+
+
+async def test_a_database_in_memory_is_relayed_by_its_only_connection(caplog: pytest.LogCaptureFixture) -> None:
+    """There is nothing beside the pool; it is told that this is not for production."""
+    async with shop_at("sqlite+aiosqlite://") as shop:
+        events = shop.dispatcher(relay=False)
+        seen: list[int] = []
+
+        @events.on(OrderPaid)
+        async def handle(event: OrderPaid) -> None:
+            seen.append(event.order_id)
+
+        await events.publish(OrderPaid(order_id=1))
+        assert await events.relay(once=True) == 1
+        assert await events._outbox.pending() == 0
+    assert seen == [1]
+    assert "use a file" in caplog.text
+
+
+async def test_a_connection_that_cannot_listen_is_opened_anew(postgres: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    """It was cut before the relay came to it."""
+    caplog.set_level(logging.DEBUG, "interceptors.events")
+    side = postgres.dispatcher()._side
+    try:
+        async with side.line.transaction(writes=False) as connection:
+            pid = (await connection.exec_driver_sql("SELECT pg_backend_pid()")).scalar_one()
+        async with postgres.engine.connect() as other:
+            await other.exec_driver_sql(f"SELECT pg_terminate_backend({pid})")
+        await side._listen(SimpleNamespace(wake=lambda: None))
+        assert "does not listen" in caplog.text
+        assert "does not hear" not in caplog.text
+    finally:
+        await side.line.close()
+
+
+def test_a_lost_race_is_no_outage(caplog: pytest.LogCaptureFixture) -> None:
+    """It is tried again, and nothing is said."""
+    outage = Outage("The relay")
+    outage.begins(LostRaceError())
+    outage.ends()
+    assert caplog.records == []

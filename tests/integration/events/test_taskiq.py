@@ -224,15 +224,15 @@ async def test_relaying_once_sends_what_is_due(postgres: Shop, memory: Memory) -
 
 
 async def test_a_database_that_is_down_when_a_message_comes(
-    postgres: Shop, memory: Memory, caplog: pytest.LogCaptureFixture
+    shop: Shop, memory: Memory, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The message is dropped, and the row sent again; the broker may fail to shut down, too."""
-    events = postgres.dispatcher(broker=memory, lease=0.5)
+    events = shop.dispatcher(broker=memory, lease=0.5)
     events.on(OrderPaid, name="h")(nothing)
-    table = f"{postgres.prefix}_outbox"
+    table = f"{shop.prefix}_outbox"
 
     async def rename(old: str, new: str) -> None:
-        async with postgres.engine.begin() as connection:
+        async with shop.engine.begin() as connection:
             await connection.exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}")
 
     async with events:
